@@ -1,0 +1,64 @@
+// Transaction: a change to a database, as a value; all of it happens or none (RFC 7047 section 4.1.3).
+//
+// Where in the walk: diff/ and ml2/ write one; Database::commit() sends it.
+// Threading: values.
+// Failure: see Database.
+// What it does not do: no reads; `verify` says on which read values the change rests.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "datapath/base/uuid.h"
+#include "ovsdb/datum.h"
+
+namespace ml2::ovsdb {
+
+using Columns = std::vector<std::pair<std::string, Datum>>;
+
+struct RowInsert {
+  std::string table;
+  // Names the row within this transaction: use it where a column refers to the row. With persist_uuid it is also the
+  // UUID that the server gives the row (ovsdb-server 3.1 and later); without, the server chooses (see Outcome).
+  Uuid uuid;
+  Columns columns;
+  bool persist_uuid = false;
+};
+// Replaces whole columns.
+struct RowUpdate {
+  std::string table;
+  Uuid uuid;
+  Columns columns;
+};
+// Adds to and takes from a set or map column without rewriting it: cheap on large sets, and free of races with other
+// writers of the same column (RFC 7047 section 5.1 "mutation").
+struct RowMutate {
+  std::string table;
+  Uuid uuid;
+  std::string column;
+  Datum insert;  // keys (and values) to put in; a map key that is there is replaced
+  Datum erase;   // keys to take out; of a map only the keys count
+};
+struct RowDelete {
+  std::string table;
+  Uuid uuid;
+};
+// The transaction fails as Transient if the column no longer holds what the snapshot had.
+struct RowVerify {
+  std::string table;
+  Uuid uuid;
+  std::string column;
+};
+
+using Operation = std::variant<RowInsert, RowUpdate, RowMutate, RowDelete, RowVerify>;
+
+struct Transaction {
+  std::vector<Operation> operations;
+  std::string comment;  // into the server's log (RFC 7047 "comment"): who and why, e.g. "ml2-agent: wire port ..."
+
+  [[nodiscard]] bool empty() const { return operations.empty(); }
+};
+
+}  // namespace ml2::ovsdb
