@@ -1,0 +1,59 @@
+// Switch: the seam to one OpenFlow bridge: its flows out, an atomic bundle in.
+//
+// Where in the walk: the agent holds one per bridge it programs (br-int, br-tun, physical bridges). RconnSwitch is
+// the
+//   real one (rconn on the bridge's .mgmt socket), tests/fakes/FakeSwitch the other; one contract suite holds both.
+// Threading: the thread of the poll loop only.
+// Failure: a lost connection is not an error: flows() is nullptr until the next connection has been read whole. That
+//   is also how a restart of ovs-vswitchd is seen: a new connection, and its flows are read again.
+// What it does not do: no policy, no retry: the caller computes the bundle anew from what was read.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "datapath/base/result.h"
+#include "datapath/openflow/flow.h"
+
+namespace ml2::of {
+
+struct SwitchStatus {
+  bool connected = false;
+  std::string target;             // the socket
+  std::string error;              // why not connected; empty otherwise
+  std::uint64_t connections = 0;  // connections made so far
+  std::uint64_t bundles = 0;      // bundles committed
+  std::uint64_t flow_mods = 0;    // flow mods in them
+  std::uint64_t failures = 0;     // bundles refused or lost
+};
+
+class Switch {
+ public:
+  virtual ~Switch() = default;
+
+  // Makes progress; never blocks.
+  virtual void run() = 0;
+  // Registers with the poll loop what would make run() worth calling.
+  virtual void wait() = 0;
+
+  // All flows in the switch, canonical (codec.h), kept up to date by the switch's own flow monitor: our bundles,
+  // learned flows, timeouts and other people's ovs-ofctl alike. nullptr until they have been read once on this
+  // connection. Stays valid and unchanged until the next run().
+  [[nodiscard]] virtual const FlowSet* flows() const = 0;
+  // Grows whenever flows() changes.
+  [[nodiscard]] virtual std::uint64_t sequence() const = 0;
+
+  // Sends `bundle`. Fails as Transient when one is in flight or flows() is nullptr (nothing was sent then), as
+  // Invalid when a flow's text does not parse (nothing was sent; the message names the flow).
+  virtual Status commit(const Bundle& bundle) = 0;
+  // A bundle is in flight: sent, and neither refused nor confirmed by the barrier after it.
+  [[nodiscard]] virtual bool busy() const = 0;
+  // The outcome of the last bundle, once; flows() already holds the change. Invalid: the switch refused it, the
+  // message has its error and the flow. Transient: the connection was lost; nobody knows whether it was carried out.
+  [[nodiscard]] virtual std::optional<Status> take_outcome() = 0;
+
+  [[nodiscard]] virtual SwitchStatus status() const = 0;
+};
+
+}  // namespace ml2::of
