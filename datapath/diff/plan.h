@@ -1,0 +1,41 @@
+// Actual and Plan: what is there, and what has to be done about it.
+//
+// Where in the walk: diff(Desired, Actual) -> Plan; the reconciler applies a Plan and reads Actual again.
+// Threading: values.
+// Failure: none.
+// What it does not do: no I/O.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "datapath/openflow/flow.h"
+#include "ovsdb/transaction.h"
+#include "ovsdb/vswitch.h"
+
+namespace ml2 {
+
+struct Actual {
+  ovsdb::Vswitch vswitch;
+  // By bridge name; a bridge whose flows have not been read (no connection yet) is absent: nothing is sent to it.
+  std::map<std::string, const of::FlowSet*> flows;
+};
+
+struct Plan {
+  ovsdb::Transaction ovsdb;
+  std::map<std::string, of::Bundle> bundles;  // by bridge name
+  // What was held back until something else is done or read ("delete of port vxlan-0a000002: flows still use it").
+  std::vector<std::string> held;
+  // Objects that are not as they shall be yet: cookies of flows to add or change, names of Port rows to write. A port
+  // is wired when neither its own nor its segment's cookie, nor its Port row, is here.
+  std::set<std::uint64_t> pending_cookies;
+  std::set<std::string> pending_ports;
+
+  // Converged: nothing to do and nothing held back.
+  [[nodiscard]] bool empty() const { return ovsdb.empty() && bundles.empty() && held.empty(); }
+};
+
+}  // namespace ml2

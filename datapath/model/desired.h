@@ -1,0 +1,86 @@
+// Desired: what OVS shall hold so that the intent is met.
+//
+// Where in the walk: compile(Intent, Facts) writes it, diff(Desired, Actual) reads it.
+// Threading: a value.
+// Failure: what cannot be computed yet is left out and named in `waiting`.
+// What it does not do: no order; diff/ has the rules of order.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "datapath/base/uuid.h"
+#include "datapath/model/facts.h"
+#include "datapath/openflow/flow.h"
+
+namespace ml2 {
+
+// A bridge that we need. Keys and protocols that are not listed stay as they are.
+struct DesiredBridge {
+  bool create = false;  // ours to make (br-int, br-tun); a physical bridge is the operator's and must exist
+  std::string datapath_type;
+  std::string fail_mode = "secure";
+  std::set<std::string> protocols;  // at least these, where the column is not empty (empty means all)
+  std::optional<bool> mcast_snooping_enable;
+  std::map<std::string, std::string> other_config;
+
+  friend bool operator==(const DesiredBridge&, const DesiredBridge&) = default;
+};
+
+// A port that is ours wholly: patch and tunnel ports. One Interface of the same name.
+struct DesiredPort {
+  std::string bridge;
+  std::string type;                                 // Interface.type
+  std::map<std::string, std::string> options;       // Interface.options, exactly
+  std::map<std::string, std::string> other_config;  // Port.other_config, at least
+  // A patch port gets its `peer` only once these flows are in the switch (bridge, key); until then its peer is
+  // kNoPeer. So no frame passes between two bridges before the flows that stop loops are there.
+  std::vector<std::pair<std::string, of::FlowKey>> peer_after;
+
+  friend bool operator==(const DesiredPort&, const DesiredPort&) = default;
+};
+inline constexpr const char* kNoPeer = "nonexistent-peer";  // the incumbent's word
+
+// Columns of a VM's Port row; the row itself is nova's, os-vif's or `ml2ctl vif plug`'s. Keys of other_config that
+// are not listed stay, except the incumbent's five when `dead`.
+struct DesiredVif {
+  std::int64_t tag = 0;  // a local VLAN, or 4095 when dead
+  bool dead = false;     // kept off every network: tag 4095, vlan_mode trunk, trunks [4095] (kDeadVlan)
+  std::map<std::string, std::string> other_config;
+
+  friend bool operator==(const DesiredVif&, const DesiredVif&) = default;
+};
+inline constexpr std::int64_t kDeadVlan = 4095;  // ovs_constants.DEAD_VLAN_TAG
+
+// How a port of the intent stands, for `status` and for its row.
+struct PortState {
+  std::string interface;  // empty: not plugged
+  std::optional<OfPort> ofport;
+  std::optional<LocalVlan> local_vlan;
+  std::string waiting;   // for what; empty: all of its flows and columns are in Desired
+  bool refused = false;  // `waiting` is a fault of the row, not a matter of time
+
+  friend bool operator==(const PortState&, const PortState&) = default;
+};
+
+struct Desired {
+  std::map<std::string, DesiredBridge> bridges;  // by bridge name
+  std::map<std::string, DesiredPort> ports;      // by port name
+  std::map<std::string, DesiredVif> vifs;        // by Port name
+  std::map<std::string, of::FlowSet> flows;      // by bridge name; bridges without an entry are left alone
+  LocalVlans local_vlans;                        // into the next step's Facts
+  std::map<Uuid, PortState> port_states;         // one for each port of the intent, refused ones too
+  std::map<std::string, std::string> waiting;    // anything else: object ("bridge br-ex") -> what it waits for
+  bool complete = false;                         // Intent::complete: without it nothing is deleted
+};
+
+// Port.other_config and external_ids key by which a fresh agent knows a patch or tunnel port as ours.
+inline constexpr const char* kOwnerKey = "ml2-owner";
+inline constexpr const char* kOwnerValue = "ml2-agent";
+
+}  // namespace ml2
