@@ -30,6 +30,7 @@ struct Datum {
   [[nodiscard]] static Datum none() { return {}; }
   [[nodiscard]] static Datum of(Atom atom) { return Datum{{std::move(atom)}, {}}; }
   [[nodiscard]] static Datum of(std::string_view text) { return of(Atom(std::string(text))); }
+  [[nodiscard]] static Datum of(const std::string& text) { return of(Atom(text)); }
   [[nodiscard]] static Datum of(const char* text) { return of(Atom(std::string(text))); }
   [[nodiscard]] static Datum set(std::vector<Atom> atoms);  // sorts, drops duplicates
   [[nodiscard]] static Datum strings(const std::set<std::string>& strings);
