@@ -1,0 +1,1 @@
+ml2_test(openflow_values_test LABEL unit SOURCES openflow_values_test.cc LINK ml2_openflow_values)
