@@ -1,0 +1,63 @@
+// IntentSource: the seam to whoever says what this node shall do.
+//
+// Where in the walk: main() picks one by the ini (transport_url: a Neutron server; otherwise the ML2 database); the
+//   reconciler reads intent() at each step and hands back how the ports stand.
+// Threading: the thread of the poll loop only.
+// Failure: a source that is away is no error: intent() goes on showing the last state, and status().error says why.
+// What it does not do: nothing of OVS. Its words are Neutron's, whichever source it is.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+
+#include "datapath/base/ip.h"
+#include "datapath/model/intent.h"
+
+namespace ml2::intent {
+
+enum class PortStatus { Active, Down, Error };
+
+struct PortReport {
+  PortStatus status = PortStatus::Down;
+  std::string reason;  // why not ACTIVE; empty when ACTIVE
+
+  friend bool operator==(const PortReport&, const PortReport&) = default;
+};
+
+// What the node says of itself.
+struct NodeReport {
+  std::map<Uuid, PortReport> ports;  // one for each port of the intent, refused ones too
+  std::set<std::string> problems;    // sentences an operator can act on
+  // Whether local_ip is an address of this host: only then is it announced as a VTEP.
+  bool local_ip_present = false;
+  std::set<std::string> datapath_types;  // of ovs-vswitchd, for the binding of vhost-user ports
+  std::set<std::string> iface_types;
+
+  friend bool operator==(const NodeReport&, const NodeReport&) = default;
+};
+
+struct SourceStatus {
+  std::string kind;   // "ML2 database"
+  std::string where;  // remotes
+  bool connected = false;
+  std::string error;  // why not; empty otherwise
+};
+
+class IntentSource {
+ public:
+  virtual ~IntentSource() = default;
+
+  virtual void run() = 0;
+  virtual void wait() = 0;
+  // nullptr until the source was read whole once.
+  [[nodiscard]] virtual const Intent* intent() const = 0;
+  // Grows whenever intent() changes.
+  [[nodiscard]] virtual std::uint64_t sequence() const = 0;
+  // The source writes what differs from what it holds; cheap when nothing does.
+  virtual void report(NodeReport report) = 0;
+  [[nodiscard]] virtual SourceStatus status() const = 0;
+};
+
+}  // namespace ml2::intent

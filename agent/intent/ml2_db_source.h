@@ -1,0 +1,61 @@
+// Ml2DbSource: intent from the ML2 database, and the node's reports into it.
+//
+// Where in the walk: the source when [DEFAULT] transport_url is not set.
+// Threading: the thread of the poll loop only.
+// Failure: while the database is away the last intent stands, reports are kept and written when it is back. A
+//   transaction that fails is computed anew from the rows then there, with a growing pause (at most 30 s).
+// What it does not do: no allocation and no binding (agent/ml2, by ml2ctl and ml2-server): it writes the row of its
+// own
+//   host and the status of ports bound to it, nothing else.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "agent/intent/intent_source.h"
+#include "agent/intent/ml2_intent.h"
+#include "datapath/base/clock.h"
+#include "ovsdb/database.h"
+#include "ovsdb/ml2_rows.h"
+
+namespace ml2::intent {
+
+class Ml2DbSource final : public IntentSource {
+ public:
+  struct Options {
+    NodeConfig node;
+    std::string version;
+    std::chrono::seconds report_interval{30};
+  };
+  // `database` and `clock` outlive the source.
+  Ml2DbSource(ovsdb::Database& database, const Clock& clock, Options options);
+
+  void run() override;
+  void wait() override;
+  [[nodiscard]] const Intent* intent() const override { return intent_ ? &*intent_ : nullptr; }
+  [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
+  void report(NodeReport report) override;
+  [[nodiscard]] SourceStatus status() const override;
+
+ private:
+  void read();
+  void write();
+
+  ovsdb::Database& database_;
+  const Clock& clock_;
+  Options options_;
+  std::int64_t started_at_;  // seconds since 1970
+  ovsdb::Ml2Rows rows_;
+  std::optional<Intent> intent_;
+  std::uint64_t sequence_ = 0;
+  std::uint64_t seen_ = 0;  // the database's sequence that rows_ was read at
+  std::optional<NodeReport> report_;
+  bool write_due_ = false;
+  Monotonic next_write_{};  // not before: after a failure
+  Monotonic next_heartbeat_{};
+  std::chrono::milliseconds pause_{0};
+};
+
+}  // namespace ml2::intent

@@ -1,0 +1,244 @@
+#include "agent/intent/ml2_intent.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "datapath/base/strong_id.h"
+#include "datapath/base/text.h"
+
+namespace ml2::intent {
+namespace {
+
+constexpr std::int64_t kVniMax = (1 << 24) - 1;  // RFC 7348 section 5, RFC 8926 section 3.4
+
+Result<Segment> read_segment(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& binding,
+                             const ovsdb::Ml2Port& port) {
+  if (!binding.segment) {
+    return invalid(fmt::format("Binding {} has no segment: the port is not bound; set its host again",
+                               binding.uuid.to_string()));
+  }
+  const auto found = rows.segments.find(*binding.segment);
+  if (found == rows.segments.end()) {
+    return invalid(
+        fmt::format("Binding {}: segment {} does not exist", binding.uuid.to_string(), binding.segment->to_string()));
+  }
+  const ovsdb::Ml2Segment& row = found->second;
+  const std::string id = row.uuid.to_string();
+  if (row.network != port.network) {
+    return invalid(fmt::format("Segment {} belongs to network {}, not to the port's network {}", id,
+                               row.network.to_string(), port.network.to_string()));
+  }
+  const auto type = parse_network_type(row.network_type);
+  if (!type) {
+    return invalid(fmt::format("Segment {}: network_type \"{}\" is none of local, flat, vlan, gre, vxlan, geneve", id,
+                               text::printable(row.network_type, 40)));
+  }
+  Segment segment{.network = row.network, .type = *type};
+  if (*type == NetworkType::Flat || *type == NetworkType::Vlan) {
+    if (row.physical_network.empty()) {
+      return invalid(fmt::format("Segment {}: a {} segment needs a physical_network", id, row.network_type));
+    }
+    segment.physical_network = row.physical_network;
+  }
+  if (*type == NetworkType::Vlan && !VlanId::make(row.segmentation_id)) {
+    return invalid(fmt::format("Segment {}: VLAN {} is not in 1-4094", id, row.segmentation_id));
+  }
+  if ((*type == NetworkType::Vxlan || *type == NetworkType::Geneve) &&
+      (row.segmentation_id < 1 || row.segmentation_id > kVniMax)) {
+    return invalid(fmt::format("Segment {}: VNI {} is not in 1-{}", id, row.segmentation_id, kVniMax));
+  }
+  if (*type == NetworkType::Gre && !TunnelKey::make(row.segmentation_id)) {
+    return invalid(fmt::format("Segment {}: GRE key {} is not in 1-4294967295", id, row.segmentation_id));
+  }
+  if (*type != NetworkType::Local && *type != NetworkType::Flat) {
+    segment.segmentation_id = static_cast<std::uint32_t>(row.segmentation_id);
+  }
+  return segment;
+}
+
+Result<Port> read_port(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& binding, const ovsdb::Ml2Port& row,
+                       const std::map<Uuid, std::vector<const ovsdb::Ml2FixedIp*>>& fixed_ips) {
+  auto segment = read_segment(rows, binding, row);
+  if (!segment) return forward_error(segment);
+  const auto mac = Mac::parse(row.mac_address);
+  if (!mac) {
+    return invalid(fmt::format("mac_address \"{}\" is not six hexadecimal bytes such as fa:16:3e:00:00:01",
+                               text::printable(row.mac_address, 40)));
+  }
+  if (mac->is_multicast() || mac->is_zero()) {
+    return invalid(fmt::format("mac_address {} is {}; a port needs a unicast address", mac->to_string(),
+                               mac->is_zero() ? "all zero" : "a multicast address"));
+  }
+  Port port{.id = row.uuid,
+            .name = row.name,
+            .segment = *segment,
+            .mac = *mac,
+            .admin_state_up = row.admin_state_up,
+            .device_owner = row.device_owner,
+            .port_security_enabled = row.port_security_enabled,
+            .security_groups = row.security_groups};
+  const auto network = rows.networks.find(row.network);
+  // As the incumbent: a network that is administratively down takes its ports down.
+  if (network != rows.networks.end() && !network->second.admin_state_up) port.admin_state_up = false;
+  if (const auto ips = fixed_ips.find(row.uuid); ips != fixed_ips.end()) {
+    for (const ovsdb::Ml2FixedIp* fixed_ip : ips->second) {
+      const auto address = IpAddress::parse(fixed_ip->ip_address);
+      if (!address) {
+        return invalid(fmt::format("Fixed_IP {}: ip_address \"{}\" is no IPv4 or IPv6 address",
+                                   fixed_ip->uuid.to_string(), text::printable(fixed_ip->ip_address, 40)));
+      }
+      port.fixed_ips.push_back(*address);
+    }
+    std::sort(port.fixed_ips.begin(), port.fixed_ips.end());
+  }
+  return port;
+}
+
+void read_vteps(const ovsdb::Ml2Rows& rows, Intent& intent) {
+  for (const auto& [uuid, host] : rows.hosts) {
+    if (host.name == intent.node.host) continue;
+    for (const Uuid& id : host.endpoints) {
+      const auto found = rows.endpoints.find(id);
+      if (found == rows.endpoints.end()) continue;
+      const ovsdb::Ml2Endpoint& endpoint = found->second;
+      const auto type = parse_network_type(endpoint.tunnel_type);
+      const auto address = IpAddress::parse(endpoint.ip_address);
+      // A wrong endpoint is that host's fault and is said on that host; here it is simply no VTEP.
+      if (!type || !is_tunnel(*type) || !address || address->is_unspecified() || address->is_multicast()) continue;
+      if (!intent.node.tunnel_types.contains(*type)) continue;
+      const auto udp_port = static_cast<std::uint16_t>(std::clamp<std::int64_t>(endpoint.udp_port, 0, 65535));
+      intent.vteps.insert(Vtep{.type = *type, .address = *address, .udp_port = udp_port, .host = host.name});
+    }
+  }
+}
+
+const char* status_word(PortStatus status) {
+  switch (status) {
+    case PortStatus::Active: return "ACTIVE";
+    case PortStatus::Down: return "DOWN";
+    case PortStatus::Error: return "ERROR";
+  }
+  return "ERROR";
+}
+
+std::map<std::string, std::string> configurations(const NodeConfig& node, const NodeReport& report) {
+  const auto joined = [](const std::set<std::string>& words) { return fmt::format("{}", fmt::join(words, ",")); };
+  return {
+      {"integration_bridge", node.integration_bridge},
+      {"datapath_type", node.datapath_type},
+      {"tunneling_ip", node.local_ip ? node.local_ip->to_string() : ""},
+      {"datapath_types", joined(report.datapath_types)},
+      {"iface_types", joined(report.iface_types)},
+  };
+}
+
+std::set<std::string> type_names(const std::set<NetworkType>& types) {
+  std::set<std::string> names;
+  for (const NetworkType type : types) names.emplace(to_string(type));
+  return names;
+}
+
+// The VTEP endpoints of this node: what they shall be, against what the host's row refers to.
+void write_endpoints(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
+                     const ovsdb::Ml2Host* old, std::set<Uuid>& endpoints, ovsdb::Transaction& transaction) {
+  // An address that has gone from the host stays announced until the ini says otherwise: links flap.
+  const bool keep_only = !report.local_ip_present;
+  for (const NetworkType type : node.tunnel_types) {
+    if (!node.local_ip) break;
+    ovsdb::Ml2Endpoint wanted{.uuid = Uuid::random(),
+                              .tunnel_type = std::string(to_string(type)),
+                              .ip_address = node.local_ip->to_string(),
+                              .udp_port = type == NetworkType::Vxlan ? node.vxlan_udp_port : 0};
+    bool found = false;
+    if (old != nullptr) {
+      for (const Uuid& id : old->endpoints) {
+        const auto row = rows.endpoints.find(id);
+        if (row == rows.endpoints.end() || row->second.tunnel_type != wanted.tunnel_type ||
+            row->second.ip_address != wanted.ip_address || row->second.udp_port != wanted.udp_port) {
+          continue;
+        }
+        endpoints.insert(id);
+        found = true;
+      }
+    }
+    if (found || keep_only) continue;
+    endpoints.insert(wanted.uuid);
+    transaction.operations.emplace_back(ovsdb::insert_row(wanted));
+  }
+}
+
+void write_host(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report, const HostStamp& stamp,
+                ovsdb::Transaction& transaction) {
+  const ovsdb::Ml2Host* old = nullptr;
+  for (const auto& [uuid, host] : rows.hosts) {
+    if (host.name == node.host) old = &host;
+  }
+  ovsdb::Ml2Host host = old != nullptr ? *old : ovsdb::Ml2Host{.uuid = Uuid::random(), .name = node.host};
+  host.agent_version = stamp.version;
+  host.started_at = stamp.started_at;
+  host.report_interval = stamp.report_interval;
+  host.bridge_mappings = node.bridge_mappings;
+  host.tunnel_types = type_names(node.tunnel_types);
+  host.configurations = configurations(node, report);
+  host.problems = report.problems;
+  host.endpoints.clear();
+  write_endpoints(rows, node, report, old, host.endpoints, transaction);
+  // A clock that was set back would otherwise leave a heartbeat in the future that nobody renews.
+  const bool due = host.heartbeat + stamp.report_interval <= stamp.now || host.heartbeat > stamp.now;
+  if (old == nullptr || due || !(host == *old)) host.heartbeat = stamp.now;
+  if (old == nullptr) {
+    transaction.operations.emplace_back(ovsdb::insert_row(host));
+    return;
+  }
+  ovsdb::Columns changed;
+  const ovsdb::Columns before = ovsdb::to_columns(*old);
+  const ovsdb::Columns after = ovsdb::to_columns(host);
+  for (std::size_t i = 0; i < after.size(); ++i) {
+    if (!(after[i].second == before[i].second)) changed.push_back(after[i]);
+  }
+  if (!changed.empty()) transaction.operations.emplace_back(ovsdb::RowUpdate{"Host", old->uuid, changed});
+}
+
+}  // namespace
+
+Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node) {
+  Intent intent{.node = node, .complete = true};
+  std::map<Uuid, std::vector<const ovsdb::Ml2FixedIp*>> fixed_ips;
+  for (const auto& [uuid, fixed_ip] : rows.fixed_ips) fixed_ips[fixed_ip.port].push_back(&fixed_ip);
+  for (const auto& [uuid, binding] : rows.bindings) {
+    if (binding.host != node.host || binding.status != "ACTIVE") continue;
+    const auto row = rows.ports.find(binding.port);
+    if (row == rows.ports.end()) continue;
+    if (binding.vif_type == "binding_failed" || binding.vif_type == "unbound") {
+      intent.refused.emplace(row->first, binding.failure.empty() ? "the port is not bound" : binding.failure);
+      continue;
+    }
+    auto port = read_port(rows, binding, row->second, fixed_ips);
+    if (port) {
+      intent.ports.insert_or_assign(row->first, std::move(*port));
+    } else {
+      intent.refused.insert_or_assign(row->first, port.error().message);
+    }
+  }
+  read_vteps(rows, intent);
+  return intent;
+}
+
+ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
+                              const HostStamp& stamp) {
+  ovsdb::Transaction transaction;
+  transaction.comment = fmt::format("ml2-agent: {} reports", node.host);
+  write_host(rows, node, report, stamp, transaction);
+  for (const auto& [id, port] : report.ports) {
+    const auto row = rows.ports.find(id);
+    if (row == rows.ports.end()) continue;
+    const char* status = status_word(port.status);
+    if (row->second.status == status && row->second.status_reason == port.reason) continue;
+    transaction.operations.emplace_back(ovsdb::RowUpdate{
+        "Port", id, {{"status", ovsdb::Datum::of(status)}, {"status_reason", ovsdb::Datum::of(port.reason)}}});
+  }
+  return transaction;
+}
+
+}  // namespace ml2::intent
