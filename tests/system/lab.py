@@ -1,0 +1,736 @@
+"""A laboratory: hypervisors with real Open vSwitch on one machine, in network namespaces.
+
+What it is: class Lab builds N hypervisors, each a network namespace with its own ovsdb-server, ovs-vswitchd (userspace
+datapath) and, when told, an ml2-agent; virtual machines are further namespaces. The system tests and
+scripts/quickstart use it.
+
+    fabric namespace: three Linux bridges
+      mgmt   10.255.0.0/24        the way to the ML2 database (stays when ovs-vswitchd is away)
+      under  192.168.100.0/24     the underlay of the tunnels; on each hypervisor the address is on br-phy
+      prov   no addresses         the provider network physnet1; on each hypervisor it ends in br-ex
+
+Needs: root (or the capabilities to make network namespaces), Open vSwitch's programs, iproute2, iputils-ping,
+ethtool. Touches nothing outside its own namespaces and its own directory; the machine's own Open vSwitch, if any, is
+not used.
+
+Failure: every error is a LabError with a sentence, the command and what it printed. Leftovers of a run that was
+killed are removed by cleanup_stale(), which every Lab calls first: only namespaces with our prefix whose owner, as
+recorded in the lab's directory, is gone.
+
+What it does not do: it knows nothing of flows or tables; a test asks the switch.
+"""
+import atexit
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+PREFIX = "ml2"                    # namespaces: ml2-<four hex digits>-<name>
+STATE_PREFIX = "ml2-lab-"         # directories: <tmp>/ml2-lab-<four hex digits>
+NAMESPACE = re.compile(r"^ml2-([0-9a-f]{4})-[a-z0-9-]+$")
+UNDERLAY_MTU = 1600               # room for a 1500 byte network's VXLAN over IPv6 (70 bytes)
+PHYSNET = "physnet1"
+
+
+class LabError(Exception):
+    """The laboratory could not do what was asked; the text says what and why."""
+
+
+def state_root():
+    return tempfile.gettempdir()
+
+
+def run(command, check=True, timeout=60, env=None, stdin=None):
+    """Runs a command to its end; returns subprocess.CompletedProcess with text output."""
+    full_env = dict(os.environ, **env) if env else None
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=full_env,
+                              input=stdin if stdin is not None else "", errors="replace")
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"{' '.join(command)}: no answer within {timeout} s") from error
+    except FileNotFoundError as error:
+        raise LabError(f"{command[0]} is not installed: run scripts/install-deps") from error
+    if check and done.returncode != 0:
+        raise LabError(f"{' '.join(command)}: exit status {done.returncode}: {(done.stderr or done.stdout).strip()}")
+    return done
+
+
+def wait_until(condition, deadline=10.0, what=None, interval=0.05):
+    """Calls condition() until it is true or the deadline (seconds from now) is over; returns its value.
+
+    A LabError or AssertionError that it raises counts as "not yet" and is shown when time runs out.
+    """
+    end = time.monotonic() + deadline
+    last = None
+    while True:
+        try:
+            value = condition()
+            if value:
+                return value
+            last = f"last answer: {value!r}"
+        except (LabError, AssertionError) as error:
+            last = str(error)
+        if time.monotonic() >= end:
+            raise LabError(f"{what or getattr(condition, '__doc__', None) or 'condition'}: "
+                           f"not so within {deadline:g} s; {last}")
+        time.sleep(interval)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+# Processes: told apart by pid and start time, so that a pid that was given out again is never taken for ours.
+
+
+def start_time_of(pid):
+    """The process's start in clock ticks after boot (field 22 of /proc/PID/stat), or None if there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+    except OSError:
+        return None
+    if fields[0] in ("Z", "X"):
+        return None
+    return int(fields[19])
+
+
+def pids_in_namespace(namespace):
+    """Every process whose network namespace is the named one."""
+    try:
+        wanted = os.stat(f"/run/netns/{namespace}")
+    except OSError:
+        return []
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            there = os.stat(f"/proc/{entry}/ns/net")
+        except OSError:
+            continue
+        if (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino):
+            found.append(int(entry))
+    return found
+
+
+def namespaces():
+    try:
+        return sorted(os.listdir("/run/netns"))
+    except OSError:
+        return []
+
+
+def end_processes(pids, grace=2.0):
+    """SIGTERM, and SIGKILL to those that are still there after the grace."""
+    marks = {pid: start_time_of(pid) for pid in pids}
+    marks = {pid: mark for pid, mark in marks.items() if mark is not None and pid != os.getpid()}
+    for signal_number in (signal.SIGTERM, signal.SIGKILL):
+        for pid, mark in marks.items():
+            if start_time_of(pid) == mark:
+                try:
+                    os.kill(pid, signal_number)
+                except ProcessLookupError:
+                    pass
+        end = time.monotonic() + grace
+        while time.monotonic() < end:
+            if all(start_time_of(pid) != mark for pid, mark in marks.items()):
+                return
+            time.sleep(0.02)
+
+
+def remove_lab(token, directory=None):
+    """Ends every process in the namespaces of the lab with this token, removes them and its directory."""
+    mine = [name for name in namespaces() if (match := NAMESPACE.match(name)) and match.group(1) == token]
+    pids = [pid for name in mine for pid in pids_in_namespace(name)]
+    end_processes(pids)
+    for name in mine:
+        run(["ip", "netns", "delete", name], check=False)
+    directory = directory or os.path.join(state_root(), STATE_PREFIX + token)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def cleanup_stale(kept_too=False):
+    """Removes labs whose owner is gone (a run that was killed); with kept_too also those left on purpose.
+
+    Returns the names of what was removed.
+    """
+    removed = []
+    for entry in sorted(os.listdir(state_root())):
+        match = re.fullmatch(STATE_PREFIX + "([0-9a-f]{4})", entry)
+        if not match:
+            continue
+        directory = os.path.join(state_root(), entry)
+        try:
+            with open(os.path.join(directory, "state.json"), encoding="utf-8") as text:
+                state = json.load(text)
+        except (OSError, ValueError):
+            continue  # being made or being removed by another run
+        if start_time_of(state["pid"]) == state["start_time"]:
+            continue
+        if state.get("kept") and not kept_too:
+            continue
+        remove_lab(match.group(1), directory)
+        removed.append(entry)
+    return removed
+
+
+class Daemon:
+    """One process of ours in a namespace; its output goes to a log file of its own."""
+
+    def __init__(self, lab, name, command, log, env=None):
+        self.lab, self.name, self.command, self.log, self.env = lab, name, command, log, env
+        self.process = None
+
+    @property
+    def pid(self):
+        return self.process.pid if self.process else None
+
+    def start(self):
+        if self.alive():
+            raise LabError(f"{self.name} runs already (pid {self.pid})")
+        with open(self.log, "ab") as log:
+            log.write(f"--- {time.strftime('%H:%M:%S')} start: {' '.join(self.command)}\n".encode())
+            log.flush()
+            try:
+                self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                                start_new_session=True, env=dict(os.environ, **(self.env or {})))
+            except OSError as error:
+                raise LabError(f"{self.name}: {self.command[0]}: {error.strerror}") from error
+        return self
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def signal(self, number):
+        if self.alive():
+            self.process.send_signal(number)
+
+    def wait(self, timeout=10):
+        """Waits for its end; returns the exit status."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"{self.name} (pid {self.pid}) does not end within {timeout} s") from error
+
+    def stop(self, timeout=10):
+        """SIGTERM, as a service manager does; returns the exit status."""
+        if self.process is None:
+            return None
+        self.signal(signal.SIGTERM)
+        try:
+            return self.wait(timeout)
+        except LabError:
+            self.kill()
+            raise
+
+    def kill(self):
+        """kill -9."""
+        if self.process is not None:
+            self.signal(signal.SIGKILL)
+            self.process.wait(10)
+
+    def log_text(self, last_start_only=True):
+        try:
+            with open(self.log, encoding="utf-8", errors="replace") as text:
+                content = text.read()
+        except OSError:
+            return ""
+        return content.rpartition("\n--- ")[2] if last_start_only else content
+
+
+class Namespace:
+    """A network namespace of the lab."""
+
+    def __init__(self, lab, name):
+        self.lab, self.name = lab, name
+        self.netns = f"{PREFIX}-{lab.token}-{name}"
+        run(["ip", "netns", "add", self.netns])
+        self.run("ip", "link", "set", "lo", "up")
+
+    def wrap(self, *command):
+        return ["ip", "netns", "exec", self.netns, *command]
+
+    def run(self, *command, check=True, timeout=60, env=None, stdin=None):
+        return run(self.wrap(*command), check=check, timeout=timeout, env=env, stdin=stdin)
+
+    def write_sysctl(self, key, value):
+        # Through a child in the namespace: /proc/sys/net shows the reader's own namespace.
+        self.run("sh", "-c", f"echo {value} > /proc/sys/net/{key}", check=False)
+
+    def ping(self, address, count=3, interval=0.2, size=None, deadline=None, options=()):
+        command = ["ping", "-n", "-c", str(count), "-i", str(interval), "-W", "2"]
+        if size is not None:
+            command += ["-M", "do", "-s", str(size)]
+        command += [*options, address]
+        done = self.run(*command, check=False, timeout=deadline or count * max(interval, 0.2) + 30)
+        return Ping(done.stdout + done.stderr)
+
+    def remove(self):
+        end_processes(pids_in_namespace(self.netns))
+        run(["ip", "netns", "delete", self.netns], check=False)
+
+
+class Ping:
+    """What ping said."""
+
+    def __init__(self, output):
+        self.output = output
+        found = re.search(r"(\d+) packets transmitted, (\d+) received", output)
+        self.sent, self.received = (int(found.group(1)), int(found.group(2))) if found else (0, 0)
+        line = re.search(r"^.*packets transmitted.*$", output, re.M)
+        self.summary = line.group(0) if line else output.strip()[-200:]
+
+    @property
+    def lost(self):
+        return self.sent - self.received
+
+    @property
+    def ok(self):
+        return self.sent > 0 and self.lost == 0
+
+    def __repr__(self):
+        return self.summary
+
+
+class BackgroundPing:
+    """A ping that runs until stop(), which returns what it said."""
+
+    def __init__(self, namespace, address, interval=0.005):
+        self.process = subprocess.Popen(namespace.wrap("ping", "-n", "-i", str(interval), "-W", "2", address),
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                        text=True, start_new_session=True)
+
+    def stop(self):
+        # The last request may still be under way; ping -c/-w cannot be changed now, so it is not counted as lost
+        # unless the one before it is lost too: the caller sees sent and received and the sequence gaps.
+        self.process.send_signal(signal.SIGINT)
+        output, _ = self.process.communicate(timeout=20)
+        result = Ping(output)
+        received = [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", output)]
+        result.gaps = sorted(set(range(1, max(received, default=0) + 1)) - set(received))
+        result.last_received = max(received, default=0)
+        return result
+
+
+class VirtualMachine(Namespace):
+    """A namespace that plays a virtual machine; eth0 is plugged in by `ml2ctl vif plug`."""
+
+    def __init__(self, lab, name, hypervisor):
+        super().__init__(lab, name)
+        self.hypervisor, self.port, self.device = hypervisor, None, None
+
+    def configure(self, device, addresses, mtu=None, mac=None):
+        """Addresses are "10.0.0.5/24" or "fd00::5/64"; checksum offloads go off (the userspace datapath has none)."""
+        self.device = device
+        self.run("ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", check=False)
+        if mac:
+            self.run("ip", "link", "set", device, "address", mac)
+        if mtu:
+            self.run("ip", "link", "set", device, "mtu", str(mtu))
+        self.run("ip", "link", "set", device, "up")
+        for address in addresses:
+            options = ["nodad"] if ":" in address else []
+            self.run("ip", "address", "replace", address, "dev", device, *options)
+
+
+class Hypervisor(Namespace):
+    """A namespace with its own Open vSwitch and, when started, an ml2-agent."""
+
+    def __init__(self, lab, index):
+        super().__init__(lab, f"hv{index}")
+        self.index = index
+        self.host = f"hv{index}"                       # [DEFAULT] host of its agent
+        self.mgmt_ip = f"10.255.0.{index}"
+        self.local_ip = f"192.168.100.{10 * index}"
+        self.local_ip6 = f"fd00:100::{10 * index}"
+        self.dir = os.path.join(lab.dir, self.host)
+        self.rundir = os.path.join(self.dir, "run")
+        self.ini = os.path.join(self.dir, "openvswitch_agent.ini")
+        self.ctl = os.path.join(self.dir, "ml2-agent.ctl")
+        self.db_sock = os.path.join(self.rundir, "db.sock")
+        self.ovsdb = "unix:" + self.db_sock
+        os.makedirs(self.rundir)
+        os.makedirs(os.path.join(self.dir, "etc"))
+        self.env = {"OVS_RUNDIR": self.rundir, "OVS_LOGDIR": self.dir, "OVS_DBDIR": self.dir,
+                    "OVS_SYSCONFDIR": os.path.join(self.dir, "etc")}
+        self.ovsdb_server = self.vswitchd = self.agent = None
+        self.databases = [os.path.join(self.dir, "conf.db")]
+        self.remotes = ["punix:" + self.db_sock]
+        self.physical_bridge = "br-ex"
+
+    # --- Open vSwitch
+
+    def run(self, *command, check=True, timeout=60, env=None, stdin=None):
+        return super().run(*command, check=check, timeout=timeout, env={**self.env_or_empty(), **(env or {})},
+                           stdin=stdin)
+
+    def env_or_empty(self):
+        return getattr(self, "env", {})
+
+    def connect(self, bridge, device, up=True):
+        """A veth from this namespace to a bridge of the fabric."""
+        fabric_end = f"{bridge}-{self.name}"
+        run(["ip", "link", "add", device, "netns", self.netns, "type", "veth", "peer", "name", fabric_end,
+             "netns", self.lab.fabric.netns])
+        self.lab.fabric.run("ip", "link", "set", fabric_end, "master", bridge, "up")
+        mtu = str(UNDERLAY_MTU)
+        self.lab.fabric.run("ip", "link", "set", fabric_end, "mtu", mtu)
+        self.run("ip", "link", "set", device, "mtu", mtu)
+        self.run("ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", check=False)
+        self.lab.fabric.run("ethtool", "-K", fabric_end, "tx", "off", "tso", "off", "gso", "off", check=False)
+        if up:
+            self.run("ip", "link", "set", device, "up")
+
+    def start_network(self):
+        self.connect("mgmt", "mgmt0")
+        self.run("ip", "address", "add", f"{self.mgmt_ip}/24", "dev", "mgmt0")
+        self.connect("under", "under0")
+        self.connect("prov", "prov0")
+
+    def create_databases(self):
+        schema = os.environ.get("OVS_SCHEMA", "/usr/share/openvswitch/vswitch.ovsschema")
+        run(["ovsdb-tool", "create", self.databases[0], schema])
+
+    def start_ovsdb_server(self):
+        command = self.wrap("ovsdb-server", *self.databases, *[f"--remote={remote}" for remote in self.remotes],
+                            f"--unixctl={self.rundir}/ovsdb-server.ctl", f"--pidfile={self.rundir}/ovsdb-server.pid",
+                            "--overwrite-pidfile", "--no-chdir", "-vconsole:info", "-vsyslog:off")
+        self.ovsdb_server = Daemon(self.lab, f"{self.host} ovsdb-server", command,
+                                   os.path.join(self.dir, "ovsdb-server.log"), self.env).start()
+        wait_until(lambda: os.path.exists(self.db_sock) and self.ovs_vsctl("--no-wait", "show", check=False).returncode == 0,
+                   10, f"{self.host}: ovsdb-server answers")
+
+    def start_vswitchd(self):
+        command = self.wrap("ovs-vswitchd", self.ovsdb, f"--unixctl={self.rundir}/ovs-vswitchd.ctl",
+                            f"--pidfile={self.rundir}/ovs-vswitchd.pid", "--overwrite-pidfile", "--no-chdir",
+                            "-vconsole:info", "-vsyslog:off")
+        self.vswitchd = Daemon(self.lab, f"{self.host} ovs-vswitchd", command,
+                               os.path.join(self.dir, "ovs-vswitchd.log"), self.env).start()
+        wait_until(lambda: run(["ovs-appctl", "-t", f"{self.rundir}/ovs-vswitchd.ctl", "version"],
+                               check=False).returncode == 0, 15, f"{self.host}: ovs-vswitchd answers")
+
+    def configure_ovs(self):
+        """What an operator's machine has before the agent: br-phy with the tunnel address, br-ex with the provider NIC."""
+        mac = f"02:00:00:00:01:{self.index:02x}"
+        self.ovs_vsctl(
+            "--no-wait", "init", "--", "set", "Open_vSwitch", ".", f"external-ids:system-id={self.host}",
+            "other_config:n-handler-threads=1", "other_config:n-revalidator-threads=1")
+        self.ovs_vsctl(
+            "add-br", "br-phy", "--", "set", "Bridge", "br-phy", "datapath_type=netdev", "fail_mode=standalone",
+            f'other-config:hwaddr="{mac}"', "--", "add-port", "br-phy", "under0",
+            "--", "set", "Interface", "br-phy", f"mtu_request={UNDERLAY_MTU}")
+        self.add_physical_bridge()
+        self.address_underlay()
+
+    def add_physical_bridge(self):
+        self.ovs_vsctl("--may-exist", "add-br", self.physical_bridge, "--", "set", "Bridge", self.physical_bridge,
+                       "datapath_type=netdev", "--", "--may-exist", "add-port", self.physical_bridge, "prov0")
+
+    def address_underlay(self):
+        """The tunnel address on br-phy; again after every start of ovs-vswitchd, as the machine's ifupdown would."""
+        wait_until(lambda: self.run("ip", "link", "show", "br-phy", check=False).returncode == 0, 10,
+                   f"{self.host}: br-phy is there")
+        self.run("ip", "link", "set", "br-phy", "mtu", str(UNDERLAY_MTU), "up")
+        self.run("ip", "address", "replace", f"{self.local_ip}/24", "dev", "br-phy")
+        self.run("ip", "address", "replace", f"{self.local_ip6}/64", "dev", "br-phy", "nodad")
+
+    def restart_vswitchd(self, hard=True):
+        self.vswitchd.kill() if hard else self.vswitchd.stop()
+        self.start_vswitchd()
+        self.address_underlay()
+
+    def restart_ovsdb_server(self, hard=False, pause=0.0):
+        self.ovsdb_server.kill() if hard else self.ovsdb_server.stop()
+        if pause:
+            time.sleep(pause)
+        if hard and os.path.exists(self.db_sock):
+            os.unlink(self.db_sock)
+        self.start_ovsdb_server()
+
+    def ovs_vsctl(self, *arguments, check=True, timeout=30):
+        return self.run("ovs-vsctl", f"--db={self.ovsdb}", *arguments, check=check, timeout=timeout)
+
+    def flows(self, bridge):
+        """ovs-ofctl dump-flows, one line per flow."""
+        out = self.run("ovs-ofctl", "-O", "OpenFlow14", "--no-names", "dump-flows", bridge).stdout
+        return [line.strip() for line in out.splitlines() if "cookie=" in line]
+
+    def flow_counters(self, bridge):
+        """{flow without its counters: (duration in seconds, n_packets)}"""
+        found = {}
+        for line in self.flows(bridge):
+            if "hard_timeout=" in line or "idle_timeout=" in line:
+                continue  # learned: they come and go
+            duration = float(re.search(r"duration=([\d.]+)s", line).group(1))
+            packets = int(re.search(r"n_packets=(\d+)", line).group(1))
+            key = re.sub(r"(duration|n_packets|n_bytes|idle_age|hard_age)=[^, ]+,? ?", "", line)
+            found[key] = (duration, packets)
+        return found
+
+    def bridges(self):
+        return self.ovs_vsctl("list-br").stdout.split()
+
+    # --- the agent
+
+    def default_options(self):
+        return {
+            "DEFAULT": {"host": self.host},
+            "ml2": {"type_drivers": "local,flat,vlan,gre,vxlan,geneve", "tenant_network_types": "vxlan",
+                    "mechanism_drivers": "openvswitch"},
+            "ml2_type_flat": {"flat_networks": PHYSNET},
+            "ml2_type_vlan": {"network_vlan_ranges": f"{PHYSNET}:100:199"},
+            "ml2_type_vxlan": {"vni_ranges": "1:1000"},
+            "ovs": {"integration_bridge": "br-int", "tunnel_bridge": "br-tun", "local_ip": self.local_ip,
+                    "bridge_mappings": f"{PHYSNET}:{self.physical_bridge}", "datapath_type": "netdev",
+                    "ovsdb_connection": self.ovsdb},
+            "agent": {"tunnel_types": "vxlan", "report_interval": "2"},
+            "securitygroup": {"enable_security_group": "false"},
+            "ml2_db": {"connection": self.lab.ml2_db},
+        }
+
+    def write_ini(self, changes=None, path=None):
+        """The agent's ini; changes is {section: {option: value, or None to leave it out}}."""
+        options = self.default_options()
+        for section, values in (changes or {}).items():
+            options.setdefault(section, {}).update(values)
+        lines = []
+        for section, values in options.items():
+            lines.append(f"[{section}]")
+            lines += [f"{option} = {value}" for option, value in values.items() if value is not None]
+            lines.append("")
+        path = path or self.ini
+        with open(path, "w", encoding="utf-8") as text:
+            text.write("\n".join(lines))
+        return path
+
+    def agent_command(self, *extra, ini=None):
+        return [self.lab.program("ml2-agent"), "--config-file", ini or self.ini, "--ovs-rundir", self.rundir,
+                "--ctl", self.ctl, *extra]
+
+    def start_agent(self, wait=True, deadline=30):
+        if not os.path.exists(self.ini):
+            self.write_ini()
+        self.agent = Daemon(self.lab, f"{self.host} ml2-agent", self.wrap(*self.agent_command()),
+                            os.path.join(self.dir, "ml2-agent.log"), self.env).start()
+        if wait:
+            self.wait_in_sync(deadline)
+        return self.agent
+
+    def agent_call(self, *arguments, check=True, timeout=20):
+        """A method of the agent's control socket; returns its answer."""
+        done = run(["ovs-appctl", "-t", self.ctl, *arguments], check=check, timeout=timeout)
+        return done.stdout.strip() if done.returncode == 0 else (done.stderr or done.stdout).strip()
+
+    def status(self):
+        return json.loads(self.agent_call("status", "json"))
+
+    def wait_in_sync(self, deadline=30):
+        def settled():
+            if not self.agent.alive():
+                raise LabError(f"{self.agent.name} ended with {self.agent.process.returncode}")
+            status = self.status()
+            if not (status["in_sync"] and status["plan_empty"]):
+                raise LabError(f"status: {json.dumps(status)[:1500]}")
+            return status
+        return wait_until(settled, deadline, f"{self.host}: the agent is in sync and its plan is empty")
+
+    def recompute(self):
+        """Reads everything again, computes from nothing; returns the plan as text ("plan is empty")."""
+        return self.agent_call("recompute", timeout=60)
+
+    # --- the ML2 database
+
+    def ml2ctl(self, *arguments, check=True, timeout=30, json_output=False):
+        command = [self.lab.program("ml2ctl"), "--db", self.lab.ml2_db]
+        if json_output:
+            command += ["--format", "json"]
+        done = self.run(*command, *arguments, check=check, timeout=timeout,
+                        env={"ML2_CONFIG_FILES": self.ini, "ML2_HOST": self.host})
+        return json.loads(done.stdout) if json_output and check else done
+
+
+class Lab:
+    """N hypervisors and what is between them. Use as a context manager, or call start() and stop()."""
+
+    def __init__(self, hypervisors=2, bin_dir=None, ml2_db_on="hv1", say=None):
+        self.count = hypervisors
+        self.bin_dir = bin_dir or os.environ.get("ML2_BIN_DIR") or os.path.join(SOURCE, "build", "release", "bin")
+        self.ml2_db_on = ml2_db_on            # "hv1": beside Open_vSwitch on hypervisor 1; "own": a server of its own
+        self.say = say or (lambda text: None)
+        self.token = self.dir = self.fabric = None
+        self.hypervisors, self.vms = [], {}
+        self.ml2_db = None                    # the remote by which every hypervisor reaches the ML2 database
+        self.ml2_db_server = None
+        self.kept = False
+        self._stopped = False
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, error, trace):
+        if kind is not None:
+            self.show_logs()
+        self.stop()
+
+    def __getitem__(self, index):
+        """lab[1] is hypervisor 1."""
+        return self.hypervisors[index - 1]
+
+    def program(self, name):
+        path = os.path.join(self.bin_dir, name)
+        if not os.access(path, os.X_OK):
+            raise LabError(f"{path} is missing: build it first (cmake --preset release && "
+                           "cmake --build --preset release)")
+        return path
+
+    def start(self):
+        if os.geteuid() != 0:
+            raise LabError("the laboratory makes network namespaces: run it as root")
+        for name in cleanup_stale():
+            self.say(f"removed what an earlier run left: {name}")
+        self._reserve()
+        atexit.register(self.stop)
+        try:
+            self._build()
+        except BaseException:
+            self.show_logs()
+            self.stop()
+            raise
+        return self
+
+    def _reserve(self):
+        """A free token, and the record by which a later run knows that this lab's owner is gone."""
+        while True:
+            self.token = secrets.token_hex(2)
+            self.dir = os.path.join(state_root(), STATE_PREFIX + self.token)
+            if any(name.startswith(f"{PREFIX}-{self.token}-") for name in namespaces()):
+                continue
+            try:
+                os.mkdir(self.dir, 0o700)
+            except FileExistsError:
+                continue
+            self._write_state()
+            return
+
+    def _write_state(self, **more):
+        state = {"pid": os.getpid(), "start_time": start_time_of(os.getpid()), **more}
+        temporary = os.path.join(self.dir, "state.json.new")
+        with open(temporary, "w", encoding="utf-8") as text:
+            json.dump(state, text)
+        os.replace(temporary, os.path.join(self.dir, "state.json"))
+
+    def _build(self):
+        self.fabric = Namespace(self, "fabric")
+        for bridge in ("mgmt", "under", "prov"):
+            self.fabric.run("ip", "link", "add", bridge, "type", "bridge")
+            # No multicast snooping (it would drop neighbour discovery for a while) and no learning delay.
+            self.fabric.run("ip", "link", "set", bridge, "type", "bridge", "mcast_snooping", "0", "forward_delay", "0")
+            self.fabric.run("ip", "link", "set", bridge, "up")
+        for index in range(1, self.count + 1):
+            hypervisor = Hypervisor(self, index)
+            self.hypervisors.append(hypervisor)
+            hypervisor.start_network()
+        self._place_ml2_db()
+        for hypervisor in self.hypervisors:
+            hypervisor.create_databases()
+            hypervisor.start_ovsdb_server()
+            hypervisor.start_vswitchd()
+            hypervisor.configure_ovs()
+        first, last = self.hypervisors[0], self.hypervisors[-1]
+        if first is not last:
+            wait_until(lambda: first.ping(last.local_ip, count=1).ok, 10, "the underlay works")
+
+    def _place_ml2_db(self):
+        schema = os.path.join(SOURCE, "ovsdb", "ml2.ovsschema")
+        if self.ml2_db_on == "own":
+            database = os.path.join(self.dir, "ml2.db")
+            address = "10.255.0.254"
+            self.fabric.run("ip", "address", "add", f"{address}/24", "dev", "mgmt")
+            run(["ovsdb-tool", "create", database, schema])
+            command = self.fabric.wrap("ovsdb-server", database, f"--remote=ptcp:6640:{address}", "--no-chdir",
+                                       f"--unixctl={self.dir}/ml2-db.ctl", "-vconsole:info", "-vsyslog:off")
+            self.ml2_db_server = Daemon(self, "ML2 ovsdb-server", command, os.path.join(self.dir, "ml2-db.log"),
+                                        {"OVS_RUNDIR": self.dir}).start()
+        else:
+            owner = self.hypervisors[0]
+            address = owner.mgmt_ip
+            owner.databases.append(os.path.join(owner.dir, "ml2.db"))
+            owner.remotes.append(f"ptcp:6640:{address}")
+            run(["ovsdb-tool", "create", owner.databases[1], schema])
+        self.ml2_db = f"tcp:{address}:6640"
+
+    def start_agents(self, changes=None, deadline=30):
+        for hypervisor in self.hypervisors:
+            hypervisor.write_ini(changes)
+            hypervisor.start_agent(wait=False)
+        for hypervisor in self.hypervisors:
+            hypervisor.wait_in_sync(deadline)
+
+    def settle(self, deadline=30):
+        """Waits until every running agent has nothing more to do."""
+        for hypervisor in self.hypervisors:
+            if hypervisor.agent is not None and hypervisor.agent.alive():
+                hypervisor.wait_in_sync(deadline)
+
+    def vm(self, name, hypervisor):
+        """A new virtual machine, without a port."""
+        machine = VirtualMachine(self, name, hypervisor)
+        self.vms[name] = machine
+        return machine
+
+    def remove_vm(self, name):
+        self.vms.pop(name).remove()
+
+    def keep(self):
+        """Leaves everything running after this process; cleanup_stale(kept_too=True) removes it."""
+        self._write_state(kept=True)
+        self.kept = True
+        atexit.unregister(self.stop)
+
+    def stop(self):
+        """Ends everything; may be called twice."""
+        if self._stopped or self.kept or self.token is None:
+            return
+        self._stopped = True
+        atexit.unregister(self.stop)
+        # In this order, so that no daemon complains of another's end.
+        for hypervisor in self.hypervisors:
+            for daemon in (hypervisor.agent, hypervisor.vswitchd, hypervisor.ovsdb_server):
+                if daemon is not None and daemon.alive():
+                    daemon.signal(signal.SIGTERM)
+        for hypervisor in self.hypervisors:
+            for daemon in (hypervisor.agent, hypervisor.vswitchd, hypervisor.ovsdb_server):
+                if daemon is not None and daemon.process is not None:
+                    try:
+                        daemon.wait(3)
+                    except LabError:
+                        daemon.kill()
+        remove_lab(self.token, self.dir)
+
+    def daemons(self):
+        found = [self.ml2_db_server] if self.ml2_db_server else []
+        for hypervisor in self.hypervisors:
+            found += [daemon for daemon in (hypervisor.agent, hypervisor.vswitchd, hypervisor.ovsdb_server) if daemon]
+        return found
+
+    def show_logs(self, lines=60, stream=None):
+        """The ends of the agents' logs whole, and of the switches' logs the warnings."""
+        stream = stream or sys.stderr
+        for daemon in self.daemons():
+            text = daemon.log_text(last_start_only=False).splitlines()
+            if "ml2-agent" not in daemon.name:
+                text = [line for line in text if re.search(r"\|(WARN|ERR|EMER)\||--- |rror", line)]
+            print(f"----- {daemon.name}{'' if daemon.alive() else ' (not running)'}: {daemon.log}", file=stream)
+            print("\n".join(text[-lines:]), file=stream)
+
+
+def free_tcp_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
