@@ -299,23 +299,25 @@ class Ping:
 
 
 class BackgroundPing:
-    """A ping that runs until stop(), which returns what it said."""
+    """A ping beside what the test does: count requests, one each interval (seconds); result() waits for its end."""
 
-    def __init__(self, namespace, address, interval=0.005):
-        self.process = subprocess.Popen(namespace.wrap("ping", "-n", "-i", str(interval), "-W", "2", address),
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        text=True, start_new_session=True)
+    def __init__(self, namespace, address, count, interval=0.005):
+        self.limit = count * max(interval, 0.01) * 4 + 30
+        self.process = subprocess.Popen(
+            namespace.wrap("ping", "-n", "-q", "-c", str(count), "-i", str(interval), "-W", "2", address),
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            start_new_session=True)
 
-    def stop(self):
-        # The last request may still be under way; ping -c/-w cannot be changed now, so it is not counted as lost
-        # unless the one before it is lost too: the caller sees sent and received and the sequence gaps.
-        self.process.send_signal(signal.SIGINT)
-        output, _ = self.process.communicate(timeout=20)
-        result = Ping(output)
-        received = [int(number) for number in re.findall(r"icmp_seq=(\d+) ttl", output)]
-        result.gaps = sorted(set(range(1, max(received, default=0) + 1)) - set(received))
-        result.last_received = max(received, default=0)
-        return result
+    def running(self):
+        return self.process.poll() is None
+
+    def result(self):
+        try:
+            output, _ = self.process.communicate(timeout=self.limit)
+        except subprocess.TimeoutExpired as error:
+            self.process.kill()
+            raise LabError(f"ping does not end within {self.limit:g} s") from error
+        return Ping(output)
 
 
 class VirtualMachine(Namespace):
