@@ -1,0 +1,1 @@
+ml2_test(ovsdb_fake_database_test LABEL unit SOURCES ovsdb_fake_database_test.cc LINK ml2_fake_database)
