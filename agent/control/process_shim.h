@@ -1,0 +1,39 @@
+// process_shim: libopenvswitch's process-wide parts behind plain C: logging (vlog) and the control socket (unixctl).
+//
+// Where in the walk: main() sets up logging, Control owns the socket.
+// Threading: the agent's thread, but for ml2_vlog() which any thread may call.
+// Failure: functions that can fail answer an errno value.
+// What it does not do: no policy; C++ callers use log.h and control.h.
+#pragma once
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Names the process for logs and `ovs-appctl version`; starts vlog with lines on stderr only.
+void ml2_process_init(const char* program, const char* version);
+// Registers a vlog module, so that `vlog/set NAME:...` knows it before its first line.
+void ml2_vlog_module(const char* name);
+// level: 0 debug, 1 info, 2 warning, 3 error.
+void ml2_vlog(const char* module, int level, const char* text, int length);
+// All modules to debug, or back to info, on stderr.
+void ml2_vlog_debug(int on);
+
+struct unixctl_server;
+struct unixctl_conn;
+typedef void ml2_unixctl_handler(struct unixctl_conn*, int argc, const char** argv, void* aux);
+
+// Listens on `path` (absolute); errno value on failure.
+int ml2_unixctl_open(const char* path, struct unixctl_server** server);
+void ml2_unixctl_close(struct unixctl_server* server);
+void ml2_unixctl_run(struct unixctl_server* server);
+void ml2_unixctl_wait(struct unixctl_server* server);
+void ml2_unixctl_add(const char* name, const char* usage, int min_args, int max_args, ml2_unixctl_handler* handler,
+                     void* aux);
+// Each connection is answered exactly once, at once or later.
+void ml2_unixctl_reply(struct unixctl_conn* conn, const char* body);
+void ml2_unixctl_reply_error(struct unixctl_conn* conn, const char* error);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,29 @@
+// status: the agent's state for a person and for a program.
+//
+// Where in the walk: `ml2ctl status`, and `ovs-appctl -t .../ml2-agent.ctl status [json]`.
+// Threading: pure functions over the reconciler's state. Failure: none.
+// What it does not do: no history, no metrics.
+#pragma once
+
+#include <string>
+
+#include "agent/reconcile/reconciler.h"
+
+namespace ml2::control {
+
+struct AgentFacts {
+  std::string version;
+  bool security_groups_expected = false;  // the ini asks for a firewall driver other than noop
+};
+
+[[nodiscard]] std::string status_json(const reconcile::Reconciler& reconciler, const AgentFacts& agent);
+[[nodiscard]] std::string status_table(const reconcile::Reconciler& reconciler, const AgentFacts& agent);
+
+// dump-intent and dump-desired: for people, one object a line.
+[[nodiscard]] std::string intent_text(const reconcile::Reconciler& reconciler);
+[[nodiscard]] std::string desired_text(const reconcile::Reconciler& reconciler);
+
+// Why ports with security groups are open, for the log, `status` and each such port.
+inline constexpr const char* kNotEnforced = "security groups are not enforced by this version: all traffic passes";
+
+}  // namespace ml2::control

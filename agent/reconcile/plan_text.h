@@ -1,0 +1,21 @@
+// plan_text: a Plan for people, one change a line, tables by name.
+//
+// Where in the walk: control commands and logs at debug level. Threading: pure. Failure: none.
+// What it does not do: no machine format.
+#pragma once
+
+#include <string>
+
+#include "datapath/diff/plan.h"
+#include "datapath/model/node.h"
+#include "datapath/openflow/flow.h"
+
+namespace ml2::reconcile {
+
+// "plan is empty" when it is.
+[[nodiscard]] std::string to_text(const Plan& plan, const NodeConfig& node);
+// One flow with its table's name: "transient priority=3 actions=NORMAL".
+[[nodiscard]] std::string flow_text(const of::FlowKey& key, const of::FlowBody& body, const std::string& bridge,
+                                    const NodeConfig& node);
+
+}  // namespace ml2::reconcile

@@ -1,0 +1,21 @@
+// port_reports: what is said of each port of the intent: ACTIVE, or why not. Pure.
+//
+// Where in the walk: after diff(), at each step.
+// Threading: a pure function. Failure: none.
+// What it does not do: no history: a port that was ACTIVE stays so while a change to it is on its way.
+#pragma once
+
+#include <map>
+
+#include "agent/intent/intent_source.h"
+#include "datapath/diff/plan.h"
+#include "datapath/model/desired.h"
+#include "datapath/model/intent.h"
+
+namespace ml2::reconcile {
+
+[[nodiscard]] std::map<Uuid, intent::PortReport> port_reports(const Intent& intent, const Desired& desired,
+                                                              const Plan& plan, const Facts& facts,
+                                                              const std::map<Uuid, intent::PortReport>& before);
+
+}  // namespace ml2::reconcile

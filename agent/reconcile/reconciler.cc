@@ -1,0 +1,296 @@
+#include "agent/reconcile/reconciler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "agent/reconcile/port_reports.h"
+#include "datapath/base/log.h"
+#include "datapath/base/poll_loop.h"
+#include "datapath/compile/compile.h"
+#include "datapath/diff/diff.h"
+
+namespace ml2::reconcile {
+namespace {
+
+// The bridges whose flows are ours to write, as far as they exist.
+std::set<std::string> bridges_of(const NodeConfig& node) {
+  std::set<std::string> names{node.integration_bridge};
+  if (node.has_tunnels()) names.insert(node.tunnel_bridge);
+  for (const auto& [physical_network, bridge] : node.bridge_mappings) names.insert(bridge);
+  return names;
+}
+
+std::set<IpAddress> addresses_of(const nl::Snapshot& snapshot) {
+  std::set<IpAddress> addresses;
+  for (const auto& [key, entry] : snapshot.addresses) addresses.insert(entry.address);
+  return addresses;
+}
+
+std::size_t count(const of::Bundle& bundle, of::FlowMod::Command command) {
+  return static_cast<std::size_t>(std::count_if(bundle.mods.begin(), bundle.mods.end(),
+                                                [&](const of::FlowMod& mod) { return mod.command == command; }));
+}
+
+}  // namespace
+
+Reconciler::Reconciler(Seams seams, NodeConfig node) : seams_(std::move(seams)), node_(std::move(node)) {}
+
+void Reconciler::run() {
+  seams_.vswitch.run();
+  seams_.kernel.run();
+  seams_.source.run();
+  track_bridges();
+  for (auto& [name, bridge] : bridges_) bridge.of_switch->run();
+  take_outcomes();
+  if (!gate_open()) return;
+  if (inputs_changed() || dirty_) step();
+  apply();
+}
+
+void Reconciler::wait() {
+  seams_.vswitch.wait();
+  seams_.kernel.wait();
+  seams_.source.wait();
+  for (auto& [name, bridge] : bridges_) bridge.of_switch->wait();
+  if (!in_sync_) return;
+  if (dirty_) ml2_poll_immediate();
+  const Monotonic now = seams_.clock.now();
+  const auto wake_at = [&](Monotonic when) {
+    ml2_poll_timer(std::chrono::duration_cast<std::chrono::milliseconds>(when - now).count() + 1);
+  };
+  if (!plan_.ovsdb.empty() && !seams_.vswitch.busy() && seams_.vswitch.status().connected &&
+      !database_back_off_.due(now)) {
+    wake_at(database_back_off_.until());
+  }
+  for (auto& [name, bridge] : bridges_) {
+    if (plan_.bundles.contains(name) && !bridge.of_switch->busy() && !bridge.back_off.due(now)) {
+      wake_at(bridge.back_off.until());
+    }
+  }
+}
+
+// Opens a channel to each bridge of ours that ovs-vswitchd has made, and drops those of bridges that are gone. A
+// bridge that was deleted and made anew has another datapath: its channel breaks by itself and its flows are read
+// again.
+void Reconciler::track_bridges() {
+  const ovsdb::Snapshot* snapshot = seams_.vswitch.snapshot();
+  if (snapshot == nullptr || (compiled_ && seams_.vswitch.sequence() == vswitch_seen_)) return;
+  std::set<std::string> wanted;
+  const std::set<std::string> names = bridges_of(node_);
+  for (const auto& [uuid, row] : snapshot->table("Bridge")) {
+    const auto name = row->column("name").string();
+    if (name && names.contains(*name) && !row->column("datapath_id").empty()) wanted.insert(*name);
+  }
+  std::erase_if(bridges_, [&](const auto& entry) { return !wanted.contains(entry.first); });
+  for (const std::string& name : wanted) {
+    if (!bridges_.contains(name)) bridges_[name].of_switch = seams_.open_switch(name);
+  }
+}
+
+std::vector<std::string> Reconciler::gate() const {
+  std::vector<std::string> missing;
+  if (in_sync_) return missing;
+  const auto because = [](const std::string& error) { return error.empty() ? std::string() : ": " + error; };
+  if (seams_.vswitch.snapshot() == nullptr) {
+    const ovsdb::DatabaseStatus status = seams_.vswitch.status();
+    missing.push_back(
+        fmt::format("Open_vSwitch database at {} not read yet{}", status.remote, because(status.error)));
+  }
+  if (seams_.kernel.snapshot() == nullptr) missing.emplace_back("netlink not read yet");
+  if (seams_.source.intent() == nullptr) {
+    const intent::SourceStatus status = seams_.source.status();
+    missing.push_back(fmt::format("{} at {} not read yet{}", status.kind, status.where, because(status.error)));
+  }
+  for (const auto& [name, bridge] : bridges_) {
+    if (bridge.of_switch->flows() != nullptr) continue;
+    missing.push_back(
+        fmt::format("flows of bridge {} not read yet{}", name, because(bridge.of_switch->status().error)));
+  }
+  return missing;
+}
+
+bool Reconciler::gate_open() {
+  if (in_sync_) return true;
+  if (!gate().empty()) return false;
+  in_sync_ = true;
+  log::info("reconcile", "in sync: the databases, netlink and the flows of {} bridges have been read",
+            bridges_.size());
+  return true;
+}
+
+bool Reconciler::inputs_changed() {
+  bool changed = !compiled_ || seams_.vswitch.sequence() != vswitch_seen_ ||
+                 seams_.source.sequence() != source_seen_ || seams_.kernel.sequence() != kernel_seen_;
+  for (auto& [name, bridge] : bridges_) {
+    const bool has_flows = bridge.of_switch->flows() != nullptr;
+    changed = changed || bridge.of_switch->sequence() != bridge.seen || has_flows != bridge.had_flows;
+  }
+  return changed;
+}
+
+void Reconciler::step() {
+  ++counters_.steps;
+  dirty_ = false;
+  const bool recompile = !compiled_ || seams_.vswitch.sequence() != vswitch_seen_ ||
+                         seams_.source.sequence() != source_seen_ || seams_.kernel.sequence() != kernel_seen_;
+  if (recompile) {
+    vswitch_seen_ = seams_.vswitch.sequence();
+    source_seen_ = seams_.source.sequence();
+    kernel_seen_ = seams_.kernel.sequence();
+    vswitch_ = ovsdb::read_vswitch(*seams_.vswitch.snapshot());
+    facts_ = gather_facts(vswitch_, addresses_of(*seams_.kernel.snapshot()), desired_.local_vlans);
+    desired_ = compile(*seams_.source.intent(), facts_);
+    desired_.flows = canonical_.of_bridges(desired_.flows);
+    compiled_ = true;
+  }
+  Actual actual{.vswitch = vswitch_};
+  for (auto& [name, bridge] : bridges_) {
+    bridge.seen = bridge.of_switch->sequence();
+    bridge.had_flows = bridge.of_switch->flows() != nullptr;
+    if (bridge.had_flows) actual.flows[name] = bridge.of_switch->flows();
+  }
+  plan_ = diff(desired_, actual);
+  judge_ports();
+  find_problems();
+  report();
+}
+
+void Reconciler::apply() {
+  const Monotonic now = seams_.clock.now();
+  send_transaction(now);
+  for (const auto& [name, bundle] : plan_.bundles) {
+    const auto bridge = bridges_.find(name);
+    if (bridge != bridges_.end()) send_bundle(name, bridge->second, bundle, now);
+  }
+}
+
+void Reconciler::send_transaction(Monotonic now) {
+  if (plan_.ovsdb.empty() || seams_.vswitch.busy() || !seams_.vswitch.status().connected ||
+      !database_back_off_.due(now)) {
+    return;
+  }
+  if (const Status sent = seams_.vswitch.commit(plan_.ovsdb); !sent) {
+    database_back_off_.failed(now);
+    database_error_ = sent.error().message;
+    log::warn("reconcile", "cannot write to the Open_vSwitch database: {}", database_error_);
+    return;
+  }
+  ++counters_.transactions;
+  log::info("reconcile", "sent {} changes to the Open_vSwitch database: {}", plan_.ovsdb.operations.size(),
+            plan_.ovsdb.comment);
+  plan_.ovsdb = {};  // until the next reading
+}
+
+void Reconciler::send_bundle(const std::string& name, Bridge& bridge, const of::Bundle& bundle, Monotonic now) {
+  if (bundle.empty() || bridge.of_switch->busy() || bridge.of_switch->flows() == nullptr ||
+      !bridge.back_off.due(now)) {
+    return;
+  }
+  if (bridge.of_switch->sequence() != bridge.seen) return;  // computed from an older reading: the next step's work
+  if (const Status sent = bridge.of_switch->commit(bundle); !sent) {
+    ++counters_.failures;
+    bridge.back_off.failed(now);
+    bridge.error = sent.error().message;
+    log::warn("reconcile", "bridge {}: {}", name, bridge.error);
+    return;
+  }
+  ++counters_.bundles;
+  counters_.flow_mods += bundle.mods.size();
+  log::info("reconcile", "bridge {}: sent {} flows to add, {} to change, {} to delete", name,
+            count(bundle, of::FlowMod::Command::Add), count(bundle, of::FlowMod::Command::Modify),
+            count(bundle, of::FlowMod::Command::Delete));
+}
+
+void Reconciler::take_outcomes() {
+  const Monotonic now = seams_.clock.now();
+  if (const auto outcome = seams_.vswitch.take_outcome()) {
+    dirty_ = true;
+    if (outcome->status) {
+      database_back_off_.succeeded();
+      database_error_.clear();
+    } else {
+      ++counters_.failures;
+      database_back_off_.failed(now);
+      database_error_ = outcome->status.error().message;
+      log::warn("reconcile", "the Open_vSwitch database did not take a change: {}; next try in {} ms",
+                database_error_, database_back_off_.pause().count());
+    }
+  }
+  for (auto& [name, bridge] : bridges_) {
+    const auto outcome = bridge.of_switch->take_outcome();
+    if (!outcome) continue;
+    dirty_ = true;
+    if (*outcome) {
+      bridge.back_off.succeeded();
+      bridge.error.clear();
+    } else {
+      ++counters_.failures;
+      bridge.back_off.failed(now);
+      bridge.error = outcome->error().message;
+      log::warn("reconcile", "bridge {}: a bundle failed: {}; next try in {} ms", name, bridge.error,
+                bridge.back_off.pause().count());
+    }
+  }
+}
+
+bool Reconciler::converged() const {
+  if (!in_sync_ || dirty_ || !plan_.empty() || seams_.vswitch.busy()) return false;
+  return std::all_of(bridges_.begin(), bridges_.end(), [](const auto& entry) {
+    return !entry.second.of_switch->busy() && entry.second.of_switch->flows() != nullptr;
+  });
+}
+
+std::map<std::string, of::SwitchStatus> Reconciler::switch_status() const {
+  std::map<std::string, of::SwitchStatus> result;
+  for (const auto& [name, bridge] : bridges_) result[name] = bridge.of_switch->status();
+  return result;
+}
+
+void Reconciler::judge_ports() {
+  std::map<Uuid, intent::PortReport> reports =
+      port_reports(*seams_.source.intent(), desired_, plan_, facts_, port_reports_);
+  for (const auto& [id, now] : reports) {
+    const auto before = port_reports_.find(id);
+    if (before != port_reports_.end() && before->second == now) continue;
+    if (now.status == intent::PortStatus::Active) {
+      const PortState& state = desired_.port_states.at(id);
+      log::info("reconcile", "port {} is wired: interface {}, local VLAN {}", id.to_string(), state.interface,
+                state.local_vlan ? state.local_vlan->value() : 0);
+    } else {
+      log::info("reconcile", "port {} is not wired: {}", id.to_string(), now.reason);
+    }
+  }
+  port_reports_ = std::move(reports);
+}
+
+void Reconciler::find_problems() {
+  std::set<std::string> problems;
+  for (const auto& [object, reason] : desired_.waiting) problems.insert(fmt::format("{}: {}", object, reason));
+  for (const std::string& sentence : canonical_.rejected()) problems.insert(sentence);
+  if (!database_error_.empty()) problems.insert("Open_vSwitch database: " + database_error_);
+  for (const auto& [name, bridge] : bridges_) {
+    if (!bridge.error.empty()) problems.insert(fmt::format("bridge {}: {}", name, bridge.error));
+  }
+  for (const std::string& sentence : problems) {
+    if (!problems_.contains(sentence)) log::warn("reconcile", "problem: {}", sentence);
+  }
+  for (const std::string& sentence : problems_) {
+    if (!problems.contains(sentence)) log::info("reconcile", "solved: {}", sentence);
+  }
+  problems_ = std::move(problems);
+}
+
+void Reconciler::report() {
+  const std::set<IpAddress>& addresses = facts_.host_addresses;
+  seams_.source.report(intent::NodeReport{
+      .ports = port_reports_,
+      .problems = problems_,
+      .local_ip_present = node_.local_ip && addresses.contains(*node_.local_ip),
+      .datapath_types = vswitch_.datapath_types,
+      .iface_types = vswitch_.iface_types,
+  });
+}
+
+}  // namespace ml2::reconcile

@@ -1,0 +1,121 @@
+// Reconciler: the loop's heart: gather, compile, diff, apply; again until the plan is empty.
+//
+// Where in the walk: agent/main.cc wires it to its four neighbours; every pass of the loop calls run().
+// Threading: the thread of the poll loop only.
+// Failure: it never gives up: what fails is computed anew from the next reading, after a growing pause. Problems are
+//   sentences in problems(), in the intent source's host row and, when they are new, in the log.
+// What it does not do: no policy of networking (compile/ and diff/), no I/O of its own (the seams).
+//
+// The in-sync gate: nothing is changed until the Open_vSwitch database, netlink, the intent and the flows of every
+// bridge of ours that exists have been read once. Afterwards a bridge whose connection is lost is left alone until
+// its flows have been read again; the rest goes on.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/intent/intent_source.h"
+#include "agent/reconcile/back_off.h"
+#include "agent/reconcile/canonical_flows.h"
+#include "datapath/base/clock.h"
+#include "datapath/diff/plan.h"
+#include "datapath/model/desired.h"
+#include "datapath/model/facts.h"
+#include "datapath/netlink/kernel.h"
+#include "datapath/openflow/switch.h"
+#include "ovsdb/database.h"
+#include "ovsdb/vswitch.h"
+
+namespace ml2::reconcile {
+
+using OpenSwitch = std::function<std::unique_ptr<of::Switch>(const std::string& bridge)>;
+
+// All of them outlive the reconciler.
+struct Seams {
+  ovsdb::Database& vswitch;
+  intent::IntentSource& source;
+  nl::Kernel& kernel;
+  OpenSwitch open_switch;
+  const Clock& clock;
+};
+
+struct Counters {
+  std::uint64_t steps = 0;         // times that compile and diff ran
+  std::uint64_t transactions = 0;  // sent to the Open_vSwitch database
+  std::uint64_t bundles = 0;
+  std::uint64_t flow_mods = 0;
+  std::uint64_t failures = 0;  // of both
+};
+
+class Reconciler {
+ public:
+  Reconciler(Seams seams, NodeConfig node);
+
+  void run();
+  void wait();
+
+  // What a person or a test may look at. All are as of the last step.
+  [[nodiscard]] bool in_sync() const { return in_sync_; }
+  [[nodiscard]] std::vector<std::string> gate() const;  // what the in-sync gate waits for; empty once in sync
+  [[nodiscard]] bool converged() const;                 // in sync, the plan is empty and nothing is in flight
+  [[nodiscard]] const NodeConfig& node() const { return node_; }
+  [[nodiscard]] const Facts& facts() const { return facts_; }
+  [[nodiscard]] const ovsdb::Vswitch& vswitch() const { return vswitch_; }
+  [[nodiscard]] const Desired& desired() const { return desired_; }
+  [[nodiscard]] const Plan& plan() const { return plan_; }
+  [[nodiscard]] const std::map<Uuid, intent::PortReport>& port_reports() const { return port_reports_; }
+  [[nodiscard]] const std::set<std::string>& problems() const { return problems_; }
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+  [[nodiscard]] const intent::IntentSource& source() const { return seams_.source; }
+  [[nodiscard]] const ovsdb::Database& database() const { return seams_.vswitch; }
+  [[nodiscard]] std::map<std::string, of::SwitchStatus> switch_status() const;
+
+ private:
+  struct Bridge {
+    std::unique_ptr<of::Switch> of_switch;
+    BackOff back_off;
+    std::uint64_t seen = 0;  // the switch's sequence at the last step
+    bool had_flows = false;  // flows() was there at the last step
+    std::string error;       // of the last bundle; empty when it went well
+  };
+
+  void track_bridges();
+  [[nodiscard]] bool gate_open();
+  [[nodiscard]] bool inputs_changed();
+  void step();
+  void apply();
+  void send_transaction(Monotonic now);
+  void send_bundle(const std::string& name, Bridge& bridge, const of::Bundle& bundle, Monotonic now);
+  void take_outcomes();
+  void judge_ports();
+  void find_problems();
+  void report();
+
+  Seams seams_;
+  NodeConfig node_;
+  std::map<std::string, Bridge> bridges_;
+  CanonicalFlows canonical_;
+  BackOff database_back_off_;
+  std::string database_error_;
+
+  bool in_sync_ = false;
+  bool dirty_ = true;  // something failed or ended: step again though no reading changed
+  std::uint64_t vswitch_seen_ = 0, source_seen_ = 0, kernel_seen_ = 0;
+  bool compiled_ = false;
+
+  ovsdb::Vswitch vswitch_;
+  Facts facts_;
+  Desired desired_;  // flows are canonical
+  Plan plan_;
+  std::map<Uuid, intent::PortReport> port_reports_;
+  std::set<std::string> problems_;
+  Counters counters_;
+};
+
+}  // namespace ml2::reconcile
