@@ -41,6 +41,7 @@ struct DesiredPort {
   // A patch port gets its `peer` only once these flows are in the switch (bridge, key); until then its peer is
   // kNoPeer. So no frame passes between two bridges before the flows that stop loops are there.
   std::vector<std::pair<std::string, of::FlowKey>> peer_after;
+  bool hold_peer = false;  // one of those flows cannot be written yet: a port of it has no OpenFlow number
 
   friend bool operator==(const DesiredPort&, const DesiredPort&) = default;
 };
@@ -64,6 +65,7 @@ struct PortState {
   std::optional<LocalVlan> local_vlan;
   std::string waiting;   // for what; empty: all of its flows and columns are in Desired
   bool refused = false;  // `waiting` is a fault of the row, not a matter of time
+  std::string warning;   // wired, and something is odd nevertheless: for people
 
   friend bool operator==(const PortState&, const PortState&) = default;
 };
@@ -77,6 +79,10 @@ struct Desired {
   std::map<Uuid, PortState> port_states;         // one for each port of the intent, refused ones too
   std::map<std::string, std::string> waiting;    // anything else: object ("bridge br-ex") -> what it waits for
   bool complete = false;                         // Intent::complete: without it nothing is deleted
+  // How diff/ knows the tunnel ports that the incumbent left: on this bridge, of its names, with this local_ip. While
+  // there is a tunnel bridge and no local_ip, this host cannot use its own: tunnel ports stay as they are.
+  std::string tunnel_bridge;
+  std::string local_ip;
 };
 
 // Port.other_config and external_ids key by which a fresh agent knows a patch or tunnel port as ours.

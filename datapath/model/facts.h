@@ -21,7 +21,8 @@ using LocalVlans = std::map<LocalVlanKey, LocalVlan>;
 
 // An Interface row and its Port row.
 struct InterfaceFact {
-  std::string port;  // the Port's name: the Interface's own but for bonds
+  std::string port;    // the Port's name: the Interface's own but for bonds
+  bool owned = false;  // the Port has our mark (kOwnerKey, desired.h)
   std::string bridge;
   std::string type;                 // Interface.type
   std::optional<OfPort> ofport;     // absent: not assigned yet, or refused (then `error` says why)
