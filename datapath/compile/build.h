@@ -1,0 +1,76 @@
+// Build: one compilation under way: what goes in, what comes out, and what the features tell each other.
+//
+// Where in the walk: compile() makes one and hands it to the features in order; each reads what earlier ones have
+// left. Threading: on the stack of compile(). Failure: none. What it does not do: no decisions of its own beyond how
+// a name, a port number or a flow is written down.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "datapath/compile/compile.h"
+#include "datapath/openflow/match.h"
+#include "datapath/openflow/pipeline.h"
+
+namespace ml2 {
+
+// A physical network whose bridge is there.
+struct PhysicalNetwork {
+  std::string bridge;
+  std::string int_port;  // on the integration bridge
+  std::string phy_port;  // on the physical bridge
+  std::optional<OfPort> int_ofport;
+  std::optional<OfPort> phy_ofport;
+};
+
+// A segment with at least one wired port here.
+struct LocalSegment {
+  Segment segment;
+  LocalVlan vlan;
+};
+
+// An Interface on the integration bridge that says whose port it is.
+struct Vif {
+  std::string interface;
+  const InterfaceFact* fact = nullptr;
+};
+
+struct Build {
+  const Intent& intent;
+  const Facts& facts;
+  Desired desired;
+
+  std::map<std::string, PhysicalNetwork> physical_networks;   // by physical network
+  std::optional<OfPort> patch_tun;                            // on the integration bridge
+  std::optional<OfPort> patch_int;                            // on the tunnel bridge
+  std::map<NetworkType, std::vector<OfPort>> tunnel_ofports;  // of VTEP ports that have a number; sorted
+  std::map<Uuid, Vif> vifs;                                   // the one interface chosen for each plugged port
+  std::map<LocalVlanKey, LocalSegment> segments;
+  // Interfaces of the integration bridge that are kept off every network, and under which cookie.
+  std::map<std::string, std::uint64_t> dead;
+
+  [[nodiscard]] const NodeConfig& node() const { return intent.node; }
+  // The number of interface `name` if it is there, on that bridge and of that type.
+  [[nodiscard]] std::optional<OfPort> ofport(const std::string& name, const std::string& bridge,
+                                             std::string_view type) const;
+  template <class Table>
+  void flow(const std::string& bridge, Table table, std::uint16_t priority, const of::Match& match,
+            std::string actions, std::uint64_t cookie) {
+    desired.flows[bridge].insert_or_assign(of::FlowKey{of::number(table), priority, match.text()},
+                                           of::FlowBody{.actions = std::move(actions), .cookie = cookie});
+  }
+};
+
+// The features, in the order in which compile() calls them.
+void compile_bridges(Build& build);       // bridges.cc: bridges that exist or are made
+void compile_patch_ports(Build& build);   // ports_patch.cc: between the bridges
+void compile_tunnel_ports(Build& build);  // ports_tunnel.cc: one per VTEP and type
+void compile_vifs(Build& build);          // vif.cc: which interface is which port, its VLAN, its state
+void compile_flows_int(Build& build);     // flows_int.cc: the integration bridge
+void compile_flows_tun(Build& build);     // flows_tun.cc: the tunnel bridge
+void compile_flows_phys(Build& build);    // flows_phys.cc: physical bridges
+
+}  // namespace ml2

@@ -1,0 +1,48 @@
+#include "datapath/compile/compile.h"
+
+namespace ml2 {
+namespace {
+
+std::string value_of(const ovsdb::StringMap& map, const std::string& key) {
+  const auto found = map.find(key);
+  return found == map.end() ? std::string() : found->second;
+}
+
+InterfaceFact fact_of(const ovsdb::InterfaceRow& row) {
+  InterfaceFact fact;
+  fact.type = row.type;
+  if (row.ofport) fact.ofport = OfPort::make(*row.ofport);
+  fact.error = row.error;
+  fact.iface_id = value_of(row.external_ids, "iface-id");
+  fact.attached_mac = value_of(row.external_ids, "attached-mac");
+  return fact;
+}
+
+}  // namespace
+
+Facts gather_facts(const ovsdb::Vswitch& vswitch, const std::set<IpAddress>& host_addresses,
+                   const LocalVlans& previous) {
+  Facts facts;
+  for (const auto& [name, row] : vswitch.interfaces) {
+    InterfaceFact fact = fact_of(row);
+    if (const auto port = vswitch.interface_port.find(name); port != vswitch.interface_port.end()) {
+      fact.port = port->second;
+    }
+    if (const auto bridge = vswitch.port_bridge.find(fact.port); bridge != vswitch.port_bridge.end()) {
+      fact.bridge = bridge->second;
+    }
+    if (const auto port = vswitch.ports.find(fact.port); port != vswitch.ports.end()) {
+      fact.tag = port->second.tag;
+      fact.port_other_config = port->second.other_config;
+      fact.owned = value_of(port->second.external_ids, kOwnerKey) == kOwnerValue;
+    }
+    facts.interfaces.emplace(name, std::move(fact));
+  }
+  for (const auto& [name, row] : vswitch.bridges) facts.bridges.emplace(name, row.datapath_id);
+  facts.iface_types = vswitch.iface_types;
+  facts.host_addresses = host_addresses;
+  facts.local_vlans = previous;
+  return facts;
+}
+
+}  // namespace ml2

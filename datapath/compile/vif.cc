@@ -1,0 +1,254 @@
+// VM ports: which interface is which port, whether it may be wired, with which local VLAN, and how it stands
+// (ovs_neutron_agent.py treat_vif_port(), port_bound(), port_dead()).
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "datapath/base/text.h"
+#include "datapath/compile/build.h"
+#include "datapath/compile/local_vlan.h"
+
+namespace ml2 {
+namespace {
+
+constexpr std::uint32_t kMaxVni = (1U << 24U) - 1;  // RFC 7348 section 5, RFC 8926 section 3.4
+
+struct Verdict {
+  std::string reason;  // empty: may be wired
+  bool refused = false;
+};
+
+Verdict judge_segment(const Build& build, const Segment& segment) {
+  const auto range = [&](std::uint32_t highest, const char* what) -> Verdict {
+    if (segment.segmentation_id >= 1 && segment.segmentation_id <= highest) return {};
+    return {fmt::format("segmentation_id {} of the port's segment is no {} (1-{})", segment.segmentation_id, what,
+                        highest),
+            true};
+  };
+  const auto mapped = [&]() -> Verdict {
+    const auto mapping = build.node().bridge_mappings.find(segment.physical_network);
+    if (mapping == build.node().bridge_mappings.end()) {
+      return {fmt::format("physical network {} is not in [ovs] bridge_mappings of this host",
+                          text::printable(segment.physical_network)),
+              false};
+    }
+    if (build.physical_networks.contains(segment.physical_network)) return {};
+    return {build.desired.waiting.at("bridge " + mapping->second), false};
+  };
+  switch (segment.type) {
+    case NetworkType::Local: return {};
+    case NetworkType::Flat: return mapped();
+    case NetworkType::Vlan: {
+      const Verdict in_range = range(VlanId::kMax, "VLAN id");
+      return in_range.reason.empty() ? mapped() : in_range;
+    }
+    case NetworkType::Gre:
+    case NetworkType::Vxlan:
+    case NetworkType::Geneve: break;
+  }
+  if (!build.node().tunnel_types.contains(segment.type)) {
+    return {fmt::format("network type {} is not in [agent] tunnel_types of this host", to_string(segment.type)),
+            false};
+  }
+  if (segment.type == NetworkType::Gre) return range(TunnelKey::kMax, "GRE key");
+  return range(kMaxVni, "VNI");
+}
+
+Verdict judge(const Build& build, const Port& port) {
+  if (port.mac.is_zero() || port.mac.is_multicast()) {
+    return {fmt::format("mac_address {} cannot be a port's own", port.mac.to_string()), true};
+  }
+  Verdict verdict = judge_segment(build, port.segment);
+  if (verdict.reason.empty() && !port.admin_state_up) verdict.reason = "admin_state_up is false";
+  return verdict;
+}
+
+// Interfaces of the integration bridge by the port that they say they are; in the order of their names.
+std::map<Uuid, std::vector<Vif>> plugged(Build& build) {
+  std::map<Uuid, std::vector<Vif>> result;
+  for (const auto& [name, fact] : build.facts.interfaces) {
+    if (fact.bridge != build.node().integration_bridge || fact.iface_id.empty()) continue;
+    if (const auto id = Uuid::parse(fact.iface_id)) {
+      result[*id].push_back(Vif{name, &fact});
+    } else {
+      build.desired.waiting["interface " + name] =
+          fmt::format("external_ids:iface-id {} is no port's UUID; left alone", text::printable(fact.iface_id));
+    }
+  }
+  return result;
+}
+
+// Of several interfaces of one port, the one that is wired already, else the first by name.
+const Vif& choose(const std::vector<Vif>& candidates, const Segment& segment) {
+  const auto wired = std::find_if(candidates.begin(), candidates.end(),
+                                  [&](const Vif& vif) { return local_vlan_hint(*vif.fact) == key_of(segment); });
+  return wired == candidates.end() ? candidates.front() : *wired;
+}
+
+// Keeps an interface off every network.
+void kill(Build& build, const Vif& vif, const Uuid& id) {
+  DesiredVif dead;
+  dead.tag = kDeadVlan;
+  dead.dead = true;
+  build.desired.vifs.insert_or_assign(vif.fact->port, std::move(dead));
+  build.dead.insert_or_assign(vif.interface, cookie_of_port(id));
+}
+
+// What tells apart two networks that would share a tunnel key, a VLAN or a physical network.
+using Carrier = std::tuple<NetworkType, std::string, std::uint32_t>;
+
+Carrier carrier_of(const Segment& segment) {
+  return {segment.type, segment.physical_network, segment.segmentation_id};
+}
+
+// Which segments get a local VLAN, of those that have a port here; the others' reasons go into `verdicts`.
+std::set<LocalVlanKey> wanted_segments(const Build& build, const std::vector<const Port*>& wired,
+                                       std::map<Uuid, Verdict>& verdicts) {
+  std::map<LocalVlanKey, Segment> segments;
+  std::map<Carrier, LocalVlanKey> carriers;
+  // Segments that have a local VLAN first, so that a newcomer does not push one out.
+  std::vector<const Port*> order = wired;
+  std::stable_partition(order.begin(), order.end(),
+                        [&](const Port* port) { return build.facts.local_vlans.contains(key_of(port->segment)); });
+  std::set<LocalVlanKey> keys;
+  for (const Port* port : order) {
+    const LocalVlanKey key = key_of(port->segment);
+    if (const auto [same, added] = segments.emplace(key, port->segment); !added && same->second != port->segment) {
+      verdicts[port->id] = {fmt::format("network {} has another segment with segmentation_id {} on this host",
+                                        key.network.to_string(), key.segmentation_id),
+                            false};
+      continue;
+    }
+    if (port->segment.type != NetworkType::Local) {
+      const auto [owner, first] = carriers.emplace(carrier_of(port->segment), key);
+      if (!first && owner->second != key) {
+        segments.erase(key);
+        verdicts[port->id] = {fmt::format("network {} uses the same {} segment on this host",
+                                          owner->second.network.to_string(), to_string(port->segment.type)),
+                              false};
+        continue;
+      }
+    }
+    keys.insert(key);
+  }
+  return keys;
+}
+
+// What a wired port still waits for outside its own row; empty when nothing.
+std::string waits_for(const Build& build, const Port& port) {
+  const Segment& segment = port.segment;
+  if (segment.type == NetworkType::Flat || segment.type == NetworkType::Vlan) {
+    const PhysicalNetwork& physical = build.physical_networks.at(segment.physical_network);
+    const auto waiting = build.desired.waiting.find("patch " + physical.int_port);
+    return waiting == build.desired.waiting.end() ? std::string() : waiting->second;
+  }
+  if (!is_tunnel(segment.type)) return {};
+  for (const std::string& object : {std::string("tunnels"), "patch " + build.node().int_peer_patch_port}) {
+    if (const auto waiting = build.desired.waiting.find(object); waiting != build.desired.waiting.end()) {
+      return waiting->second;
+    }
+  }
+  return {};
+}
+
+// The incumbent's five keys; of a flat or local network it leaves segmentation_id out.
+std::map<std::string, std::string> other_config_of(const Segment& segment, LocalVlan vlan) {
+  std::map<std::string, std::string> config{
+      {"net_uuid", segment.network.to_string()},
+      {"network_type", std::string(to_string(segment.type))},
+      {"physical_network", segment.physical_network.empty() ? "None" : segment.physical_network},
+      {"tag", to_string(vlan)},
+  };
+  if (segment.segmentation_id != 0) config["segmentation_id"] = std::to_string(segment.segmentation_id);
+  return config;
+}
+
+void wire(Build& build, const Port& port, const Vif& vif, LocalVlan vlan) {
+  PortState& state = build.desired.port_states[port.id];
+  state.interface = vif.interface;
+  state.ofport = vif.fact->ofport;
+  state.local_vlan = vlan;
+  DesiredVif row;
+  row.tag = vlan.value();
+  row.other_config = other_config_of(port.segment, vlan);
+  build.desired.vifs.insert_or_assign(vif.fact->port, std::move(row));
+  build.segments.emplace(key_of(port.segment), LocalSegment{port.segment, vlan});
+
+  if (!vif.fact->error.empty()) {
+    state.waiting = fmt::format("ovs-vswitchd could not add {}: {}", vif.interface, vif.fact->error);
+  } else if (!vif.fact->ofport) {
+    state.waiting = fmt::format("ovs-vswitchd has not assigned an OpenFlow port to {} yet", vif.interface);
+  } else {
+    state.waiting = waits_for(build, port);
+  }
+  if (!vif.fact->attached_mac.empty() && Mac::parse(text::lower(vif.fact->attached_mac)) != port.mac) {
+    state.warning = fmt::format("external_ids:attached-mac of {} is {}, but mac_address of the port is {}",
+                                vif.interface, text::printable(vif.fact->attached_mac), port.mac.to_string());
+  }
+}
+
+}  // namespace
+
+void compile_vifs(Build& build) {
+  const std::map<Uuid, std::vector<Vif>> candidates = plugged(build);
+  std::map<Uuid, Verdict> verdicts;
+  std::vector<const Port*> wired;
+  for (const auto& [id, port] : build.intent.ports) {
+    verdicts[id] = judge(build, port);
+    const auto found = candidates.find(id);
+    if (found == candidates.end()) continue;
+    build.vifs.emplace(id, choose(found->second, port.segment));
+    if (verdicts[id].reason.empty()) wired.push_back(&port);
+  }
+  const std::set<LocalVlanKey> wanted = wanted_segments(build, wired, verdicts);
+  const LocalVlanAllocation allocation =
+      allocate_local_vlans(wanted, build.facts, build.node().integration_bridge, /*keep_all=*/!build.intent.complete);
+  build.desired.local_vlans = allocation.vlans;
+
+  for (const auto& [id, port] : build.intent.ports) {
+    PortState& state = build.desired.port_states[id];
+    Verdict& verdict = verdicts.at(id);
+    const auto vif = build.vifs.find(id);
+    if (vif != build.vifs.end() && verdict.reason.empty() && allocation.exhausted.contains(key_of(port.segment))) {
+      verdict.reason = "no local VLAN is left on this host: all of 1-4094 are in use";
+    }
+    if (vif != build.vifs.end() && verdict.reason.empty()) {
+      wire(build, port, vif->second, allocation.vlans.at(key_of(port.segment)));
+      continue;
+    }
+    state.refused = verdict.refused;
+    state.waiting = verdict.reason.empty() ? fmt::format("no interface with external_ids:iface-id={} on {}",
+                                                         id.to_string(), build.node().integration_bridge)
+                                           : verdict.reason;
+    if (vif == build.vifs.end()) continue;
+    state.interface = vif->second.interface;
+    state.ofport = vif->second.fact->ofport;
+    kill(build, vif->second, id);
+  }
+  for (const auto& [id, reason] : build.intent.refused) {
+    PortState& state = build.desired.port_states[id];
+    state.refused = true;
+    state.waiting = reason;
+    const auto found = candidates.find(id);
+    if (found == candidates.end()) continue;
+    state.interface = found->second.front().interface;
+    state.ofport = found->second.front().fact->ofport;
+  }
+  // All other interfaces that say they are some port: nobody's here, refused, or a second one of the same port.
+  for (const auto& [id, vifs] : candidates) {
+    const bool known = build.intent.ports.contains(id);
+    if (!known && !build.intent.complete && !build.intent.refused.contains(id)) continue;
+    for (const Vif& vif : vifs) {
+      if (known && vif.interface == build.vifs.at(id).interface) continue;
+      kill(build, vif, id);
+      if (!known) continue;
+      PortState& state = build.desired.port_states[id];
+      if (!state.warning.empty()) state.warning += "; ";
+      state.warning +=
+          fmt::format("{} has the same external_ids:iface-id and is kept off the network", vif.interface);
+    }
+  }
+}
+
+}  // namespace ml2
