@@ -139,9 +139,26 @@ std::set<std::string> type_names(const std::set<NetworkType>& types) {
   return names;
 }
 
-// The VTEP endpoints of this node: what they shall be, against what the host's row refers to.
+// The name of the host, other than `node`'s, that announces this endpoint already; empty when none does.
+std::string other_owner(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const ovsdb::Ml2Endpoint& wanted) {
+  for (const auto& [uuid, host] : rows.hosts) {
+    if (host.name == node.host) continue;
+    for (const Uuid& id : host.endpoints) {
+      const auto row = rows.endpoints.find(id);
+      if (row != rows.endpoints.end() && row->second.tunnel_type == wanted.tunnel_type &&
+          row->second.ip_address == wanted.ip_address) {
+        return host.name;
+      }
+    }
+  }
+  return {};
+}
+
+// The VTEP endpoints of this node into `host`: what they shall be, against what its row refers to.
 void write_endpoints(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
-                     const ovsdb::Ml2Host* old, std::set<Uuid>& endpoints, ovsdb::Transaction& transaction) {
+                     const ovsdb::Ml2Host* old, ovsdb::Ml2Host& host, ovsdb::Transaction& transaction) {
+  std::set<Uuid>& endpoints = host.endpoints;
+  endpoints.clear();
   // An address that has gone from the host stays announced until the ini says otherwise: links flap.
   const bool keep_only = !report.local_ip_present;
   for (const NetworkType type : node.tunnel_types) {
@@ -163,6 +180,12 @@ void write_endpoints(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const N
       }
     }
     if (found || keep_only) continue;
+    if (const std::string owner = other_owner(rows, node, wanted); !owner.empty()) {
+      host.problems.insert(
+          fmt::format("local_ip {} is already the {} endpoint of host {}: this node's is not announced",
+                      wanted.ip_address, wanted.tunnel_type, owner));
+      continue;
+    }
     endpoints.insert(wanted.uuid);
     transaction.operations.emplace_back(ovsdb::insert_row(wanted));
   }
@@ -182,8 +205,7 @@ void write_host(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeRe
   host.tunnel_types = type_names(node.tunnel_types);
   host.configurations = configurations(node, report);
   host.problems = report.problems;
-  host.endpoints.clear();
-  write_endpoints(rows, node, report, old, host.endpoints, transaction);
+  write_endpoints(rows, node, report, old, host, transaction);
   // A clock that was set back would otherwise leave a heartbeat in the future that nobody renews.
   const bool due = host.heartbeat + stamp.report_interval <= stamp.now || host.heartbeat > stamp.now;
   if (old == nullptr || due || !(host == *old)) host.heartbeat = stamp.now;

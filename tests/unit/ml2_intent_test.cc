@@ -1,0 +1,237 @@
+// agent/intent: rows of the ML2 database to Intent, and reports back into a transaction.
+#include "agent/intent/ml2_intent.h"
+
+#include <gmock/gmock.h>
+
+namespace ml2::intent {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// One network with one bound port on host hv1, all in order.
+struct Rows {
+  ovsdb::Ml2Rows rows;
+  Uuid network = Uuid::random(), segment = Uuid::random(), port = Uuid::random(), binding = Uuid::random();
+  NodeConfig node{.host = "hv1", .local_ip = IpAddress::parse("192.0.2.1"), .tunnel_types = {NetworkType::Vxlan}};
+
+  Rows() {
+    rows.networks[network] = {.uuid = network, .name = "net"};
+    rows.segments[segment] = {.uuid = segment, .network = network, .network_type = "vxlan", .segmentation_id = 1001};
+    rows.ports[port] = {.uuid = port, .network = network, .name = "vm1", .mac_address = "fa:16:3e:00:00:01"};
+    rows.bindings[binding] = {.uuid = binding, .port = port, .host = "hv1", .vif_type = "ovs", .segment = segment};
+  }
+  void add_host(const std::string& name, const std::string& type, const std::string& ip) {
+    const Uuid host = Uuid::random();
+    const Uuid endpoint = Uuid::random();
+    rows.endpoints[endpoint] = {.uuid = endpoint, .tunnel_type = type, .ip_address = ip};
+    rows.hosts[host] = {.uuid = host, .name = name, .endpoints = {endpoint}};
+  }
+  [[nodiscard]] std::string refusal() const {
+    const Intent intent = read_intent(rows, node);
+    EXPECT_THAT(intent.ports, IsEmpty());
+    return intent.refused.contains(port) ? intent.refused.at(port) : "not refused";
+  }
+};
+
+TEST(ReadIntent, TakesThePortsBoundToThisHost) {
+  Rows db;
+  const Uuid fixed_ip = Uuid::random();
+  db.rows.fixed_ips[fixed_ip] = {.uuid = fixed_ip, .port = db.port, .ip_address = "10.0.0.5"};
+  const Uuid elsewhere = Uuid::random();
+  db.rows.ports[elsewhere] = {.uuid = elsewhere, .network = db.network, .mac_address = "fa:16:3e:00:00:02"};
+  const Uuid binding = Uuid::random();
+  db.rows.bindings[binding] = {
+      .uuid = binding, .port = elsewhere, .host = "hv2", .vif_type = "ovs", .segment = db.segment};
+
+  const Intent intent = read_intent(db.rows, db.node);
+  ASSERT_THAT(intent.ports, SizeIs(1));
+  const Port& port = intent.ports.at(db.port);
+  EXPECT_EQ(port.name, "vm1");
+  EXPECT_EQ(port.segment.type, NetworkType::Vxlan);
+  EXPECT_EQ(port.segment.segmentation_id, 1001U);
+  EXPECT_THAT(port.fixed_ips, ElementsAre(*IpAddress::parse("10.0.0.5")));
+  EXPECT_TRUE(port.admin_state_up);
+  EXPECT_TRUE(intent.complete);
+  EXPECT_THAT(intent.refused, IsEmpty());
+}
+
+TEST(ReadIntent, AnInactiveBindingIsTheOtherEndOfAMigration) {
+  Rows db;
+  db.rows.bindings[db.binding].status = "INACTIVE";
+  EXPECT_THAT(read_intent(db.rows, db.node).ports, IsEmpty());
+}
+
+TEST(ReadIntent, ANetworkThatIsDownTakesItsPortsDown) {
+  Rows db;
+  db.rows.networks[db.network].admin_state_up = false;
+  EXPECT_FALSE(read_intent(db.rows, db.node).ports.at(db.port).admin_state_up);
+}
+
+TEST(ReadIntent, RefusesABadMacAndNamesIt) {
+  Rows db;
+  for (const char* mac : {"", "fa:16:3e", "zz:16:3e:00:00:01", "01:00:5e:00:00:01", "00:00:00:00:00:00"}) {
+    db.rows.ports[db.port].mac_address = mac;
+    EXPECT_THAT(db.refusal(), HasSubstr("mac_address")) << mac;
+  }
+  db.rows.ports[db.port].mac_address = std::string(1 << 20, '\n');
+  EXPECT_LT(db.refusal().size(), 500U);
+}
+
+TEST(ReadIntent, RefusesSegmentsThatMakeNoSense) {
+  Rows db;
+  ovsdb::Ml2Segment& segment = db.rows.segments[db.segment];
+  segment.segmentation_id = 1 << 24;
+  EXPECT_THAT(db.refusal(), HasSubstr("VNI 16777216 is not in 1-16777215"));
+  segment.network_type = "vlan";
+  segment.segmentation_id = 5;
+  EXPECT_THAT(db.refusal(), HasSubstr("physical_network"));
+  segment.physical_network = "physnet1";
+  segment.segmentation_id = 4095;
+  EXPECT_THAT(db.refusal(), HasSubstr("VLAN 4095 is not in 1-4094"));
+  segment.network_type = "token-ring";
+  EXPECT_THAT(db.refusal(), HasSubstr("token-ring"));
+  segment.network_type = "local";
+  segment.network = Uuid::random();
+  EXPECT_THAT(db.refusal(), HasSubstr("belongs to network"));
+  db.rows.segments.clear();
+  EXPECT_THAT(db.refusal(), HasSubstr("does not exist"));
+  db.rows.bindings[db.binding].segment.reset();
+  EXPECT_THAT(db.refusal(), HasSubstr("not bound"));
+}
+
+TEST(ReadIntent, AFailedBindingSaysWhy) {
+  Rows db;
+  db.rows.bindings[db.binding].vif_type = "binding_failed";
+  db.rows.bindings[db.binding].failure = "host hv1: physical network p9 is not mapped";
+  EXPECT_EQ(db.refusal(), "host hv1: physical network p9 is not mapped");
+}
+
+TEST(ReadIntent, OneBadRowStopsItsPortAlone) {
+  Rows db;
+  const Uuid bad = Uuid::random();
+  const Uuid binding = Uuid::random();
+  db.rows.ports[bad] = {.uuid = bad, .network = db.network, .mac_address = "nonsense"};
+  db.rows.bindings[binding] = {.uuid = binding, .port = bad, .host = "hv1", .vif_type = "ovs", .segment = db.segment};
+  const Intent intent = read_intent(db.rows, db.node);
+  EXPECT_TRUE(intent.ports.contains(db.port));
+  EXPECT_TRUE(intent.refused.contains(bad));
+}
+
+TEST(ReadIntent, VtepsAreOtherHostsEndpointsOfOurTypes) {
+  Rows db;
+  db.add_host("hv1", "vxlan", "192.0.2.1");
+  db.add_host("hv2", "vxlan", "192.0.2.2");
+  db.add_host("hv3", "geneve", "192.0.2.3");
+  db.add_host("hv4", "vxlan", "not an address");
+  db.add_host("hv5", "vxlan", "239.1.1.1");
+  const Intent intent = read_intent(db.rows, db.node);
+  ASSERT_THAT(intent.vteps, SizeIs(1));
+  EXPECT_EQ(intent.vteps.begin()->host, "hv2");
+}
+
+const HostStamp kStamp{.version = "1", .started_at = 100, .now = 1000, .report_interval = 30};
+
+// Carries a transaction of inserts and updates out on the rows, as far as write_back() writes any.
+void carry_out(const ovsdb::Transaction& transaction, ovsdb::Ml2Rows& rows) {
+  ovsdb::Snapshot snapshot;
+  const auto put = [&](const char* table, const Uuid& uuid, const ovsdb::Columns& columns) {
+    auto row = std::make_shared<ovsdb::Row>();
+    row->uuid = uuid;
+    for (const auto& [name, value] : columns) row->columns[name] = value;
+    snapshot.tables[table][uuid] = row;
+  };
+  for (const auto& [uuid, row] : rows.hosts) put("Host", uuid, ovsdb::to_columns(row));
+  for (const auto& [uuid, row] : rows.endpoints) put("Endpoint", uuid, ovsdb::to_columns(row));
+  for (const auto& [uuid, row] : rows.ports) put("Port", uuid, ovsdb::to_columns(row));
+  for (const ovsdb::Operation& operation : transaction.operations) {
+    if (const auto* insert = std::get_if<ovsdb::RowInsert>(&operation)) {
+      put(insert->table.c_str(), insert->uuid, insert->columns);
+    } else {
+      const auto& update = std::get<ovsdb::RowUpdate>(operation);
+      auto row = std::make_shared<ovsdb::Row>(*snapshot.tables[update.table][update.uuid]);
+      for (const auto& [name, value] : update.columns) row->columns[name] = value;
+      snapshot.tables[update.table][update.uuid] = row;
+    }
+  }
+  const ovsdb::Ml2Rows read = ovsdb::read_ml2(snapshot);
+  rows.hosts = read.hosts;
+  rows.endpoints = read.endpoints;
+  rows.ports = read.ports;
+}
+
+TEST(WriteBack, MakesTheHostRowOnceAndThenOnlyTheHeartbeat) {
+  Rows db;
+  const NodeReport report{.local_ip_present = true};
+  carry_out(write_back(db.rows, db.node, report, kStamp), db.rows);
+  ASSERT_THAT(db.rows.hosts, SizeIs(1));
+  const ovsdb::Ml2Host& host = db.rows.hosts.begin()->second;
+  EXPECT_EQ(host.name, "hv1");
+  EXPECT_EQ(host.heartbeat, 1000);
+  ASSERT_THAT(db.rows.endpoints, SizeIs(1));
+  EXPECT_EQ(db.rows.endpoints.begin()->second.ip_address, "192.0.2.1");
+
+  HostStamp later = kStamp;
+  later.now = 1029;
+  EXPECT_TRUE(write_back(db.rows, db.node, report, later).empty());
+  later.now = 1030;
+  const ovsdb::Transaction beat = write_back(db.rows, db.node, report, later);
+  ASSERT_THAT(beat.operations, SizeIs(1));
+  EXPECT_THAT(
+      std::get<ovsdb::RowUpdate>(beat.operations[0]).columns,
+      ElementsAre(ovsdb::Columns::value_type{"heartbeat", ovsdb::Datum::of(ovsdb::Atom(std::int64_t{1030}))}));
+}
+
+TEST(WriteBack, AClockSetBackRenewsTheHeartbeat) {
+  Rows db;
+  const NodeReport report{.local_ip_present = true};
+  carry_out(write_back(db.rows, db.node, report, kStamp), db.rows);
+  HostStamp earlier = kStamp;
+  earlier.now = 10;
+  carry_out(write_back(db.rows, db.node, report, earlier), db.rows);
+  EXPECT_EQ(db.rows.hosts.begin()->second.heartbeat, 10);
+}
+
+TEST(WriteBack, AnAddressThatIsNotOnTheHostIsNotAnnounced) {
+  Rows db;
+  carry_out(write_back(db.rows, db.node, NodeReport{.local_ip_present = false}, kStamp), db.rows);
+  EXPECT_THAT(db.rows.endpoints, IsEmpty());
+}
+
+TEST(WriteBack, AnEndpointOfAnotherHostIsAProblemNotAFight) {
+  Rows db;
+  db.add_host("hv2", "vxlan", "192.0.2.1");
+  const ovsdb::Transaction transaction = write_back(db.rows, db.node, NodeReport{.local_ip_present = true}, kStamp);
+  carry_out(transaction, db.rows);
+  EXPECT_THAT(db.rows.endpoints, SizeIs(1));
+  for (const auto& [uuid, host] : db.rows.hosts) {
+    if (host.name == "hv1")
+      EXPECT_THAT(host.problems, ElementsAre(HasSubstr("already the vxlan endpoint of host hv2")));
+  }
+}
+
+TEST(WriteBack, AnAnnouncedAddressThatFlapsStays) {
+  Rows db;
+  carry_out(write_back(db.rows, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
+  EXPECT_TRUE(write_back(db.rows, db.node, NodeReport{.local_ip_present = false}, kStamp).empty());
+}
+
+TEST(WriteBack, WritesStatusOfItsPortsAndNothingTwice) {
+  Rows db;
+  NodeReport report{.local_ip_present = true};
+  report.ports[db.port] = {PortStatus::Down, "not plugged"};
+  report.ports[Uuid::random()] = {PortStatus::Active, ""};  // deleted meanwhile: no row to write to
+  carry_out(write_back(db.rows, db.node, report, kStamp), db.rows);
+  EXPECT_EQ(db.rows.ports.at(db.port).status, "DOWN");
+  EXPECT_EQ(db.rows.ports.at(db.port).status_reason, "not plugged");
+  EXPECT_TRUE(write_back(db.rows, db.node, report, kStamp).empty());
+  report.ports[db.port] = {PortStatus::Active, ""};
+  carry_out(write_back(db.rows, db.node, report, kStamp), db.rows);
+  EXPECT_EQ(db.rows.ports.at(db.port).status, "ACTIVE");
+  EXPECT_EQ(db.rows.ports.at(db.port).status_reason, "");
+}
+
+}  // namespace
+}  // namespace ml2::intent
