@@ -9,7 +9,9 @@
 // What it does not do: no policy, no retry: the caller computes the bundle anew from what was read.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 
@@ -26,6 +28,15 @@ struct SwitchStatus {
   std::uint64_t bundles = 0;      // bundles committed
   std::uint64_t flow_mods = 0;    // flow mods in them
   std::uint64_t failures = 0;     // bundles refused or lost
+};
+
+// What a flow has done since it was added.
+struct FlowCounters {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  std::chrono::milliseconds age{0};
+
+  friend bool operator==(const FlowCounters&, const FlowCounters&) = default;
 };
 
 class Switch {
@@ -52,6 +63,12 @@ class Switch {
   // The outcome of the last bundle, once; flows() already holds the change. Invalid: the switch refused it, the
   // message has its error and the flow. Transient: the connection was lost; nobody knows whether it was carried out.
   [[nodiscard]] virtual std::optional<Status> take_outcome() = 0;
+
+  // Asks for the counters of all flows, which flows() leaves out. Fails as Transient when flows() is nullptr; asking
+  // again before the answer is no error and changes nothing.
+  virtual Status request_counters() = 0;
+  // The answer, once; nullopt until it is here whole (never, when the connection was lost: ask again).
+  [[nodiscard]] virtual std::optional<std::map<FlowKey, FlowCounters>> take_counters() = 0;
 
   [[nodiscard]] virtual SwitchStatus status() const = 0;
 };

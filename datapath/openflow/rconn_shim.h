@@ -1,0 +1,54 @@
+// rconn_shim: libopenvswitch's rconn (a message queue over a reconnecting connection) as an object.
+//
+// Where in the walk: RconnSwitch owns one. It is the only file that includes rconn's header.
+// Threading: the thread of the poll loop only.
+// Failure: a lost connection shows as another epoch(); what was queued then is gone, and send() while not connected
+//   drops the message.
+// What it does not do: no meaning of messages; inactivity probes (echo requests of our own) are rconn's.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "datapath/openflow/codec.h"
+
+struct rconn;
+struct rconn_packet_counter;
+
+namespace ml2::of {
+
+class RconnShim {
+ public:
+  // Connects to `target` ("unix:/run/openvswitch/br-int.mgmt") with OpenFlow 1.4 and nothing else; `name` is for
+  // logs.
+  RconnShim(const std::string& target, const std::string& name);
+
+  void run();
+  void wait();
+
+  // Connected, and the OpenFlow version agreed on.
+  [[nodiscard]] bool connected() const;
+  // Another number after each connection made and each connection lost.
+  [[nodiscard]] unsigned epoch() const;
+  // errno of the last failure to connect, 0 before any; EPROTO: the two sides have no OpenFlow version in common.
+  [[nodiscard]] int last_error() const;
+
+  void send(Message message);
+  // Messages that send() took and the socket has not.
+  [[nodiscard]] std::size_t queued() const;
+  // The next message received; null when there is none.
+  [[nodiscard]] Message receive();
+  // Breaks the connection off and makes a new one.
+  void reconnect();
+
+ private:
+  struct Destroy {
+    void operator()(rconn* connection) const;
+    void operator()(rconn_packet_counter* counter) const;
+  };
+  std::unique_ptr<rconn_packet_counter, Destroy> counter_;
+  std::unique_ptr<rconn, Destroy> rconn_;
+};
+
+}  // namespace ml2::of

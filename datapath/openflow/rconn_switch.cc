@@ -1,0 +1,305 @@
+#include "datapath/openflow/rconn_switch.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "datapath/base/log.h"
+#include "datapath/base/poll_loop.h"
+#include "datapath/base/text.h"
+
+namespace ml2::of {
+namespace {
+
+constexpr const char* kLog = "openflow";
+constexpr std::uint32_t kMonitor = 1;     // our only flow monitor's id on a connection
+constexpr std::size_t kMaxQueued = 500;   // messages given to the socket's queue at a time
+constexpr std::size_t kMaxPerRun = 1000;  // messages read in one run(), so that other bridges get their turn
+
+}  // namespace
+
+RconnSwitch::RconnSwitch(std::string bridge, std::string socket)
+    : bridge_(std::move(bridge)),
+      socket_(std::move(socket)),
+      connection_("unix:" + socket_, bridge_),
+      epoch_(connection_.epoch()) {}
+
+std::uint32_t RconnSwitch::send(Message message) {
+  const std::uint32_t id = transaction_id(message);
+  connection_.send(std::move(message));
+  return id;
+}
+
+void RconnSwitch::run() {
+  more_to_read_ = false;
+  connection_.run();
+  for (std::size_t read = 0;; ++read) {
+    if (connection_.epoch() != epoch_) {
+      epoch_ = connection_.epoch();
+      lose_connection();
+      if (connection_.connected()) begin_connection();
+    }
+    if (read == kMaxPerRun) {
+      more_to_read_ = true;
+      break;
+    }
+    const Message message = connection_.receive();
+    if (message == nullptr) {
+      if (connection_.epoch() == epoch_) break;
+      continue;  // found lost while reading
+    }
+    handle(message);
+  }
+  send_more();
+  finish_bundle();
+}
+
+void RconnSwitch::wait() {
+  connection_.wait();
+  if (more_to_read_) ml2_poll_immediate();
+}
+
+void RconnSwitch::begin_connection() {
+  ++totals_.connections;
+  monitor_id_ = send(make_flow_monitor(kMonitor));
+}
+
+void RconnSwitch::lose_connection() {
+  if (have_flows_) ++sequence_;
+  have_flows_ = false;
+  paused_ = false;
+  told_unreadable_ = false;
+  flows_.clear();
+  held_.clear();
+  refusal_.clear();
+  counters_id_.reset();
+  counters_.clear();
+  have_counters_ = false;
+  if (in_flight_) {
+    in_flight_.reset();
+    ++totals_.failures;
+    outcome_ =
+        transient(fmt::format("{}: the connection was lost while a bundle was under way; whether it was carried out "
+                              "shows after reconnecting",
+                              bridge_));
+  }
+}
+
+const FlowSet* RconnSwitch::flows() const { return have_flows_ ? &flows_ : nullptr; }
+
+void RconnSwitch::handle(const Message& message) {
+  Result<Reply> decoded = decode(message);
+  if (!decoded) {
+    log::warn(kLog, "{}: {}; connecting again", bridge_, decoded.error().message);
+    connection_.reconnect();
+    return;
+  }
+  Reply& reply = *decoded;
+  if (reply.unreadable > 0 && !told_unreadable_) {
+    told_unreadable_ = true;
+    log::warn(kLog, "{}: {} flows cannot be decoded ({}) and are left alone", bridge_, reply.unreadable,
+              reply.unreadable_reason);
+  }
+  switch (reply.kind) {
+    case Reply::Kind::EchoRequest: connection_.send(make_echo_reply(message)); break;
+    case Reply::Kind::FlowUpdates: handle_updates(std::move(reply)); break;
+    case Reply::Kind::Error: handle_error(reply); break;
+    case Reply::Kind::FlowStats:
+      if (counters_id_ != reply.transaction_id) break;
+      counters_.insert(reply.counters.begin(), reply.counters.end());
+      if (!reply.more) {
+        counters_id_.reset();
+        have_counters_ = true;
+      }
+      break;
+    case Reply::Kind::BundleCommitted:
+      if (in_flight_ && in_flight_->commit_id == reply.transaction_id) in_flight_->committed = true;
+      break;
+    case Reply::Kind::Barrier:
+      if (in_flight_ && in_flight_->barrier_id == reply.transaction_id) in_flight_->barrier = true;
+      finish_bundle();
+      break;
+    case Reply::Kind::BundleOpened:
+    case Reply::Kind::Other: break;
+  }
+}
+
+// Parts of the first reply have the request's transaction id; later updates have 0. An update is never older than
+// the first reply, although it can overtake its parts: it is held until they are all here.
+void RconnSwitch::handle_updates(Reply reply) {
+  const bool first_reply = !have_flows_ && reply.transaction_id == monitor_id_;
+  if (first_reply) {
+    for (FlowUpdate& update : reply.updates) apply(std::move(update));
+    if (reply.more) return;
+    have_flows_ = true;
+    for (FlowUpdate& update : held_) apply(std::move(update));
+    held_.clear();
+    ++sequence_;
+    return;
+  }
+  if (!have_flows_) {
+    for (FlowUpdate& update : reply.updates) held_.push_back(std::move(update));
+    return;
+  }
+  for (FlowUpdate& update : reply.updates) apply(std::move(update));
+  if (!reply.updates.empty()) ++sequence_;
+}
+
+void RconnSwitch::apply(FlowUpdate update) {
+  switch (update.event) {
+    case FlowUpdate::Event::Present: flows_.insert_or_assign(std::move(update.key), std::move(update.body)); break;
+    case FlowUpdate::Event::Absent: flows_.erase(update.key); break;
+    case FlowUpdate::Event::Own: apply_own(); break;
+    case FlowUpdate::Event::Paused: paused_ = true; break;
+    case FlowUpdate::Event::Resumed: paused_ = false; break;
+  }
+}
+
+void RconnSwitch::apply_own() {
+  if (!in_flight_ || in_flight_->commit_id == 0) {
+    log::warn(kLog, "{}: the switch reports a change of ours that was not sent; connecting again", bridge_);
+    connection_.reconnect();
+    return;
+  }
+  for (const FlowMod& mod : in_flight_->mods) {
+    switch (mod.command) {
+      case FlowMod::Command::Add: flows_.insert_or_assign(mod.key, mod.body); break;
+      case FlowMod::Command::Delete: flows_.erase(mod.key); break;
+      case FlowMod::Command::Modify:
+        if (const auto at = flows_.find(mod.key); at != flows_.end()) at->second.actions = mod.body.actions;
+        break;
+    }
+  }
+}
+
+void RconnSwitch::handle_error(const Reply& reply) {
+  if (reply.transaction_id == monitor_id_) {
+    refusal_ = fmt::format(
+        "{} refuses to have its flows monitored over OpenFlow 1.4 (Open vSwitch 3.0 or later is "
+        "needed): {}",
+        bridge_, reply.error);
+    log::err(kLog, "{}", refusal_);
+    return;
+  }
+  if (counters_id_ == reply.transaction_id) {
+    log::warn(kLog, "{} refuses to tell its flows' counters: {}", bridge_, reply.error);
+    counters_id_.reset();
+    counters_.clear();
+    return;
+  }
+  if (!in_flight_ || in_flight_->error) return;  // the first error is the reason, the others follow from it
+  InFlight& bundle = *in_flight_;
+  if (const auto at = bundle.mod_of.find(reply.transaction_id); at != bundle.mod_of.end()) {
+    const FlowMod& mod = bundle.mods[at->second];
+    bundle.error =
+        Error{ErrorKind::Invalid,
+              fmt::format("{} refused flow \"{}\": {}; none of the {} changes sent with it was made", bridge_,
+                          text::printable(to_text(mod.key, mod.body)), reply.error, bundle.mods.size())};
+  } else if (reply.transaction_id == bundle.open_id || reply.transaction_id == bundle.commit_id) {
+    bundle.error = Error{ErrorKind::Transient, fmt::format("{} refused a bundle of {} changes: {}", bridge_,
+                                                           bundle.mods.size(), reply.error)};
+  }
+}
+
+Status RconnSwitch::commit(const Bundle& bundle) {
+  if (in_flight_) return transient(fmt::format("{}: a bundle is under way", bridge_));
+  if (!have_flows_) return transient(fmt::format("{}: its flows have not been read yet", bridge_));
+  InFlight next;
+  for (const FlowMod& mod : bundle.mods) {
+    Result<EncodedFlowMod> encoded = encode(mod);
+    if (!encoded) {
+      return tl::unexpected(Error{encoded.error().kind, fmt::format("{}: {}", bridge_, encoded.error().message)});
+    }
+    next.mod_of.emplace(transaction_id(encoded->message), next.mods.size());
+    next.mods.push_back(std::move(encoded->canonical));
+    next.unsent.push_back(std::move(encoded->message));
+  }
+  next.bundle_id = ++last_bundle_id_;
+  outcome_.reset();
+  in_flight_ = std::move(next);
+  in_flight_->open_id = send(make_bundle_open(in_flight_->bundle_id));
+  send_more();
+  return {};
+}
+
+// Keeps the queue filled up to its limit; after the last flow mod comes the commit, and a barrier behind it. Once a
+// flow was refused there is nothing to commit.
+void RconnSwitch::send_more() {
+  if (!in_flight_ || in_flight_->barrier_id != 0) return;
+  InFlight& bundle = *in_flight_;
+  if (bundle.error) {
+    bundle.unsent.clear();
+    send(make_bundle_discard(bundle.bundle_id));
+    bundle.barrier_id = send(make_barrier());
+    return;
+  }
+  while (!bundle.unsent.empty() && connection_.queued() < kMaxQueued) {
+    connection_.send(make_bundle_add(bundle.bundle_id, bundle.unsent.front()));
+    bundle.unsent.pop_front();
+  }
+  if (!bundle.unsent.empty()) return;
+  bundle.commit_id = send(make_bundle_commit(bundle.bundle_id));
+  bundle.barrier_id = send(make_barrier());
+}
+
+void RconnSwitch::finish_bundle() {
+  if (!in_flight_ || !in_flight_->barrier || paused_) return;
+  InFlight& bundle = *in_flight_;
+  if (!bundle.error && !bundle.committed) {
+    bundle.error = Error{ErrorKind::Transient, fmt::format("{} did not answer to a bundle", bridge_)};
+  }
+  if (bundle.error) {
+    ++totals_.failures;
+    outcome_ = tl::unexpected(std::move(*bundle.error));
+  } else {
+    ++totals_.bundles;
+    totals_.flow_mods += bundle.mods.size();
+    outcome_ = Status();
+  }
+  in_flight_.reset();
+}
+
+std::optional<Status> RconnSwitch::take_outcome() { return std::exchange(outcome_, std::nullopt); }
+
+Status RconnSwitch::request_counters() {
+  if (!have_flows_) return transient(fmt::format("{}: its flows have not been read yet", bridge_));
+  if (counters_id_) return {};
+  have_counters_ = false;
+  counters_.clear();
+  counters_id_ = send(make_flow_stats_request());
+  return {};
+}
+
+std::optional<std::map<FlowKey, FlowCounters>> RconnSwitch::take_counters() {
+  if (!std::exchange(have_counters_, false)) return std::nullopt;
+  return std::exchange(counters_, {});
+}
+
+SwitchStatus RconnSwitch::status() const {
+  SwitchStatus status = totals_;
+  status.target = socket_;
+  status.connected = connection_.connected();
+  if (status.connected) {
+    status.error = refusal_;
+    return status;
+  }
+  const int error = connection_.last_error();
+  if (error == EPROTO) {
+    status.error = fmt::format(
+        "{} does not allow OpenFlow 1.4: add OpenFlow14 to the protocols column of its Bridge "
+        "row (ovs-vsctl add bridge {} protocols OpenFlow14)",
+        bridge_, bridge_);
+  } else if (error == ENOENT || error == ECONNREFUSED) {
+    status.error =
+        fmt::format("{}: nothing listens on {}: ovs-vswitchd is not running or has no such bridge", bridge_, socket_);
+  } else if (error > 0) {
+    status.error = fmt::format("{}: {}", bridge_, std::strerror(error));
+  } else {
+    status.error = fmt::format("{}: not connected yet", bridge_);
+  }
+  return status;
+}
+
+}  // namespace ml2::of
