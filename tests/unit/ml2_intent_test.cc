@@ -207,8 +207,8 @@ TEST(WriteBack, AnEndpointOfAnotherHostIsAProblemNotAFight) {
   carry_out(transaction, db.rows);
   EXPECT_THAT(db.rows.endpoints, SizeIs(1));
   for (const auto& [uuid, host] : db.rows.hosts) {
-    if (host.name == "hv1")
-      EXPECT_THAT(host.problems, ElementsAre(HasSubstr("already the vxlan endpoint of host hv2")));
+    if (host.name != "hv1") continue;
+    EXPECT_THAT(host.problems, ElementsAre(HasSubstr("already the vxlan endpoint of host hv2")));
   }
 }
 
