@@ -1,0 +1,374 @@
+// Rows of the Open_vSwitch database: one transaction.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "datapath/base/sha1.h"
+#include "datapath/diff/parts.h"
+
+namespace ml2 {
+namespace {
+
+using ovsdb::BridgeRow;
+using ovsdb::Columns;
+using ovsdb::Datum;
+using ovsdb::InterfaceRow;
+using ovsdb::PortRow;
+using ovsdb::StringMap;
+
+constexpr std::array<std::string_view, 5> kVlanKeys{"net_uuid", "network_type", "physical_network", "segmentation_id",
+                                                    "tag"};
+constexpr std::array<std::string_view, 4> kTunnelTypes{"geneve", "gre", "ip6gre", "vxlan"};
+
+// The name of a new row within the transaction: the same for equal input, as diff() is pure.
+Uuid row_name(std::string_view table, std::string_view name) {
+  const Sha1 digest = sha1(fmt::format("{} {}", table, name));
+  std::array<std::uint8_t, 16> bytes{};
+  std::copy_n(digest.begin(), bytes.size(), bytes.begin());
+  return Uuid(bytes);
+}
+
+std::string value_of(const StringMap& map, const std::string& key) {
+  const auto found = map.find(key);
+  return found == map.end() ? std::string() : found->second;
+}
+
+// What of `wanted` is missing or different in `there`.
+StringMap missing_from(const StringMap& there, const StringMap& wanted) {
+  StringMap result;
+  for (const auto& [key, value] : wanted) {
+    const auto found = there.find(key);
+    if (found == there.end() || found->second != value) result.emplace(key, value);
+  }
+  return result;
+}
+
+bool is_tunnel_type(const std::string& type) {
+  return std::find(kTunnelTypes.begin(), kTunnelTypes.end(), type) != kTunnelTypes.end();
+}
+
+// "tap1, tap2, tap3 and 7 more"
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr std::size_t kShown = 5;
+  const std::size_t shown = std::min(names.size(), kShown);
+  std::string text =
+      fmt::format("{}", fmt::join(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
+  if (names.size() > shown) text += fmt::format(" and {} more", names.size() - shown);
+  return text;
+}
+
+class RowDiff {
+ public:
+  RowDiff(const Desired& desired, const Actual& actual, Plan& plan)
+      : desired_(desired), actual_(actual), vswitch_(actual.vswitch), plan_(plan) {}
+
+  void run() {
+    if (!vswitch_.root) {
+      plan_.held.emplace_back("the Open_vSwitch table has no row yet: run ovs-vsctl init (ovs-ctl start does)");
+      for (const auto& [name, vif] : desired_.vifs) plan_.pending_ports.insert(name);
+      return;
+    }
+    for (const auto& [name, bridge] : desired_.bridges) {
+      const auto row = vswitch_.bridges.find(name);
+      if (row != vswitch_.bridges.end()) {
+        repair_bridge(row->second, bridge);
+      } else if (bridge.create) {
+        create_bridge(name);
+      }
+    }
+    for (const auto& [name, port] : desired_.ports) diff_port(name, port);
+    delete_ports();
+    for (const auto& [name, vif] : desired_.vifs) {
+      const auto row = vswitch_.ports.find(name);
+      if (row != vswitch_.ports.end()) diff_vif(row->second, vif);
+    }
+    finish();
+  }
+
+ private:
+  struct PortChanges {
+    std::set<Uuid> insert;
+    std::set<Uuid> erase;
+  };
+
+  void insert(std::string table, const Uuid& uuid, Columns columns) {
+    operations().push_back(ovsdb::RowInsert{std::move(table), uuid, std::move(columns)});
+  }
+  void update(std::string table, const Uuid& uuid, Columns columns) {
+    if (!columns.empty()) operations().push_back(ovsdb::RowUpdate{std::move(table), uuid, std::move(columns)});
+  }
+  void mutate(std::string table, const Uuid& uuid, std::string column, Datum insert, Datum erase) {
+    if (insert.empty() && erase.empty()) return;
+    operations().push_back(
+        ovsdb::RowMutate{std::move(table), uuid, std::move(column), std::move(insert), std::move(erase)});
+  }
+  std::vector<ovsdb::Operation>& operations() { return plan_.ovsdb.operations; }
+
+  void conflict(const std::string& text) { plan_.held.push_back("conflict: " + text); }
+  void held(const std::string& text) { plan_.held.push_back(text); }
+
+  // --- bridges ---
+
+  void create_bridge(const std::string& name) {
+    if (vswitch_.ports.contains(name) || vswitch_.interfaces.contains(name)) {
+      conflict(fmt::format("bridge {} cannot be made: a port of that name is on another bridge", name));
+      return;
+    }
+    created_.insert(name);
+    insert_port(name, name, "internal", {}, {}, {});
+    changed_.push_back(name);
+  }
+
+  // Once all ports of the new bridge are known.
+  void insert_bridge(const std::string& name) {
+    const DesiredBridge& bridge = desired_.bridges.at(name);
+    Columns columns{{"name", Datum::of(name)},
+                    {"datapath_type", Datum::of(bridge.datapath_type)},
+                    {"fail_mode", Datum::of(bridge.fail_mode)},
+                    {"protocols", Datum::strings(bridge.protocols)},
+                    {"other_config", Datum::map(bridge.other_config)},
+                    {"ports", Datum::uuids(port_changes_[name].insert)}};
+    if (bridge.mcast_snooping_enable) {
+      columns.emplace_back("mcast_snooping_enable", Datum::of(ovsdb::Atom(*bridge.mcast_snooping_enable)));
+    }
+    insert("Bridge", row_name("Bridge", name), std::move(columns));
+  }
+
+  void repair_bridge(const BridgeRow& row, const DesiredBridge& bridge) {
+    const std::size_t before = operations().size();
+    Columns columns;
+    // "" is "system" (ovs-vswitchd.conf.db(5)).
+    const std::string type = row.datapath_type.empty() ? "system" : row.datapath_type;
+    if (type != bridge.datapath_type) columns.emplace_back("datapath_type", Datum::of(bridge.datapath_type));
+    if (row.fail_mode != bridge.fail_mode) columns.emplace_back("fail_mode", Datum::of(bridge.fail_mode));
+    if (bridge.mcast_snooping_enable && row.mcast_snooping_enable != *bridge.mcast_snooping_enable) {
+      columns.emplace_back("mcast_snooping_enable", Datum::of(ovsdb::Atom(*bridge.mcast_snooping_enable)));
+    }
+    update("Bridge", row.uuid, std::move(columns));
+    if (!row.protocols.empty()) {  // empty: all versions
+      std::set<std::string> protocols = bridge.protocols;
+      std::erase_if(protocols, [&](const std::string& version) { return row.protocols.contains(version); });
+      mutate("Bridge", row.uuid, "protocols", Datum::strings(protocols), Datum::none());
+    }
+    mutate("Bridge", row.uuid, "other_config", Datum::map(missing_from(row.other_config, bridge.other_config)),
+           Datum::none());
+    if (operations().size() != before) changed_.push_back(row.name);
+  }
+
+  // --- patch and tunnel ports ---
+
+  void insert_port(const std::string& name, const std::string& bridge, const std::string& type,
+                   const StringMap& options, const StringMap& other_config, const StringMap& external_ids) {
+    const Uuid interface = row_name("Interface", name);
+    const Uuid port = row_name("Port", name);
+    Columns columns{{"name", Datum::of(name)}, {"type", Datum::of(type)}};
+    if (!options.empty()) columns.emplace_back("options", Datum::map(options));
+    insert("Interface", interface, std::move(columns));
+    columns = {{"name", Datum::of(name)}, {"interfaces", Datum::uuids({interface})}};
+    if (!other_config.empty()) columns.emplace_back("other_config", Datum::map(other_config));
+    if (!external_ids.empty()) columns.emplace_back("external_ids", Datum::map(external_ids));
+    insert("Port", port, std::move(columns));
+    port_changes_[bridge].insert.insert(port);
+  }
+
+  [[nodiscard]] bool flows_are_in(const DesiredPort& port) const {
+    if (port.hold_peer) return false;
+    return std::all_of(port.peer_after.begin(), port.peer_after.end(), [&](const auto& needed) {
+      const auto& [bridge, key] = needed;
+      const auto there = actual_.flows.find(bridge);
+      const auto wanted = desired_.flows.find(bridge);
+      if (there == actual_.flows.end() || there->second == nullptr || wanted == desired_.flows.end()) return false;
+      const auto there_flow = there->second->find(key);
+      const auto wanted_flow = wanted->second.find(key);
+      return there_flow != there->second->end() && wanted_flow != wanted->second.end() &&
+             there_flow->second.actions == wanted_flow->second.actions;
+    });
+  }
+
+  // Interface.options: the peer only when that is safe. A pair that is joined already stays joined: traffic is on it.
+  StringMap options_of(const std::string& name, const DesiredPort& port, const InterfaceRow* row) {
+    StringMap options = port.options;
+    const auto peer = options.find("peer");
+    if (peer == options.end() || flows_are_in(port)) return options;
+    if (row != nullptr && value_of(row->options, "peer") == peer->second) return options;
+    held(fmt::format("peer of {}: waits for the drop flows of both sides", name));
+    peer->second = kNoPeer;
+    return options;
+  }
+
+  void diff_port(const std::string& name, const DesiredPort& port) {
+    const StringMap mark{{kOwnerKey, kOwnerValue}};
+    const auto row = vswitch_.ports.find(name);
+    if (row == vswitch_.ports.end()) {
+      if (!created_.contains(port.bridge) && !vswitch_.bridges.contains(port.bridge))
+        return;  // a conflict; said there
+      if (vswitch_.interfaces.contains(name)) {
+        conflict(fmt::format("interface {} belongs to port {}; expected a {} port of its own on {}", name,
+                             value_of(vswitch_.interface_port, name), port.type, port.bridge));
+        return;
+      }
+      insert_port(name, port.bridge, port.type, options_of(name, port, nullptr), port.other_config, mark);
+      added_.push_back(name);
+      plan_.pending_ports.insert(name);
+      return;
+    }
+    const InterfaceRow* interface = own_interface(row->second);
+    const std::string& bridge = vswitch_.port_bridge.contains(name) ? vswitch_.port_bridge.at(name) : kNowhere;
+    const bool ours = value_of(row->second.external_ids, kOwnerKey) == kOwnerValue;
+    if (interface == nullptr || (!ours && (bridge != port.bridge || interface->type != port.type))) {
+      conflict(fmt::format("port {} is on bridge {} with type \"{}\" and is not ours; expected type {} on {}", name,
+                           bridge, interface == nullptr ? "bond" : interface->type, port.type, port.bridge));
+      return;
+    }
+    if (bridge != port.bridge) {  // ours, from an earlier configuration: made anew in the next step
+      remove_port(row->second, bridge);
+      return;
+    }
+    const std::size_t before = operations().size();
+    Columns columns;
+    if (interface->type != port.type) columns.emplace_back("type", Datum::of(port.type));
+    const StringMap options = options_of(name, port, interface);
+    if (interface->options != options) columns.emplace_back("options", Datum::map(options));
+    update("Interface", interface->uuid, std::move(columns));
+    mutate("Port", row->second.uuid, "other_config",
+           Datum::map(missing_from(row->second.other_config, port.other_config)), Datum::none());
+    mutate("Port", row->second.uuid, "external_ids", Datum::map(missing_from(row->second.external_ids, mark)),
+           Datum::none());
+    if (operations().size() == before) return;
+    changed_.push_back(name);
+    plan_.pending_ports.insert(name);
+  }
+
+  // The port's Interface where it is the one of the same name; nullptr for bonds.
+  [[nodiscard]] const InterfaceRow* own_interface(const PortRow& port) const {
+    const auto found = vswitch_.interfaces.find(port.name);
+    if (found == vswitch_.interfaces.end() || port.interfaces != std::set<Uuid>{found->second.uuid}) return nullptr;
+    return &found->second;
+  }
+
+  void delete_ports() {
+    for (const auto& [name, row] : vswitch_.ports) {
+      if (desired_.ports.contains(name)) continue;
+      const InterfaceRow* interface = own_interface(row);
+      const auto bridge = vswitch_.port_bridge.find(name);
+      if (interface == nullptr || bridge == vswitch_.port_bridge.end()) continue;
+      if (is_left_over(row, *interface, bridge->second)) remove_port(row, bridge->second);
+    }
+  }
+
+  [[nodiscard]] bool is_left_over(const PortRow& row, const InterfaceRow& interface,
+                                  const std::string& bridge) const {
+    const bool ours = value_of(row.external_ids, kOwnerKey) == kOwnerValue;
+    if (interface.type == "patch") return ours;
+    if (!is_tunnel_type(interface.type)) return false;
+    const bool tunnels_stay = !desired_.tunnel_bridge.empty() && desired_.local_ip.empty();
+    if (tunnels_stay) return false;
+    if (ours) return true;
+    if (bridge != desired_.tunnel_bridge || value_of(interface.options, "local_ip") != desired_.local_ip)
+      return false;
+    const std::string_view type = interface.type == "ip6gre" ? "gre" : std::string_view(interface.type);
+    const std::string_view view(row.name);
+    if (!view.starts_with(type) || view.size() < type.size() + 2 || view[type.size()] != '-') return false;
+    const std::string_view hash = view.substr(type.size() + 1);
+    return std::all_of(hash.begin(), hash.end(),
+                       [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); });
+  }
+
+  // Make before break: not while a flow that will go still names the port.
+  void remove_port(const PortRow& row, const std::string& bridge) {
+    if (!desired_.complete) {
+      held(fmt::format("delete of port {}: not until the intent is complete", row.name));
+      return;
+    }
+    const InterfaceRow* interface = own_interface(row);
+    const auto wanted = desired_.flows.find(bridge);
+    if (interface != nullptr && interface->ofport && wanted != desired_.flows.end()) {
+      const auto there = actual_.flows.find(bridge);
+      if (there == actual_.flows.end() || there->second == nullptr) {
+        held(fmt::format("delete of port {}: the flows of {} have not been read yet", row.name, bridge));
+        return;
+      }
+      const auto incumbent = incumbent_cookie(wanted->second, *there->second);
+      const bool used = std::any_of(there->second->begin(), there->second->end(), [&](const auto& flow) {
+        return is_removable(flow.second.cookie, incumbent) && refers_to(flow.first, flow.second, *interface->ofport);
+      });
+      if (used) {
+        held(fmt::format("delete of port {}: flows of {} still use it", row.name, bridge));
+        return;
+      }
+    }
+    port_changes_[bridge].erase.insert(row.uuid);  // Port and Interface rows go with the last reference
+    deleted_.push_back(row.name);
+  }
+
+  // --- VM ports ---
+
+  void diff_vif(const PortRow& row, const DesiredVif& vif) {
+    const std::size_t before = operations().size();
+    const std::string mode = vif.dead ? "trunk" : "";
+    const std::set<std::int64_t> trunks = vif.dead ? std::set<std::int64_t>{kDeadVlan} : std::set<std::int64_t>{};
+    Columns columns;
+    if (row.tag != vif.tag) columns.emplace_back("tag", Datum::of(ovsdb::Atom(vif.tag)));
+    if (row.vlan_mode != mode) columns.emplace_back("vlan_mode", mode.empty() ? Datum::none() : Datum::of(mode));
+    if (row.trunks != trunks) {
+      columns.emplace_back("trunks", Datum::set(std::vector<ovsdb::Atom>(trunks.begin(), trunks.end())));
+    }
+    update("Port", row.uuid, std::move(columns));
+    std::set<std::string> stale;  // of the five: what the VLAN that it had left there
+    for (const std::string_view key : kVlanKeys) {
+      const std::string text(key);
+      if (row.other_config.contains(text) && !vif.other_config.contains(text)) stale.insert(text);
+    }
+    mutate("Port", row.uuid, "other_config", Datum::map(missing_from(row.other_config, vif.other_config)),
+           Datum::strings(stale));
+    if (operations().size() == before) return;
+    wired_.push_back(row.name);
+    plan_.pending_ports.insert(row.name);
+  }
+
+  // --- the end ---
+
+  void finish() {
+    for (const std::string& name : created_) insert_bridge(name);
+    for (const auto& [name, changes] : port_changes_) {
+      const auto row = vswitch_.bridges.find(name);
+      if (row == vswitch_.bridges.end()) continue;
+      mutate("Bridge", row->second.uuid, "ports", Datum::uuids(changes.insert), Datum::uuids(changes.erase));
+    }
+    std::set<Uuid> bridges;
+    for (const std::string& name : created_) bridges.insert(row_name("Bridge", name));
+    mutate("Open_vSwitch", *vswitch_.root, "bridges", Datum::uuids(bridges), Datum::none());
+    if (operations().empty()) return;
+    // ovs-vswitchd sets cur_cfg to it once it has carried this out.
+    update("Open_vSwitch", *vswitch_.root, {{"next_cfg", Datum::of(ovsdb::Atom(vswitch_.next_cfg + 1))}});
+
+    std::vector<std::string> parts;
+    const auto say = [&](const char* what, const std::vector<std::string>& names) {
+      if (!names.empty()) parts.push_back(fmt::format("{} {}", what, some_of(names)));
+    };
+    say("add", added_);
+    say("delete", deleted_);
+    say("set", changed_);
+    say("set VLAN of", wired_);
+    plan_.ovsdb.comment = fmt::format("ml2-agent: {}", fmt::join(parts, "; "));
+  }
+
+  inline static const std::string kNowhere = "(none)";
+
+  const Desired& desired_;
+  const Actual& actual_;
+  const ovsdb::Vswitch& vswitch_;
+  Plan& plan_;
+  std::set<std::string> created_;                    // bridges
+  std::map<std::string, PortChanges> port_changes_;  // by bridge
+  std::vector<std::string> added_, deleted_, changed_, wired_;
+};
+
+}  // namespace
+
+void diff_rows(const Desired& desired, const Actual& actual, Plan& plan) { RowDiff(desired, actual, plan).run(); }
+
+}  // namespace ml2
