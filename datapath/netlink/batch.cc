@@ -81,7 +81,7 @@ struct Describe {
     return fmt::format("delete neighbour {} of {}", op.address.to_string(), quoted(op.link));
   }
   std::string operator()(const ReplaceFdb& op) const {
-    return (op.append ? "append " : "set ") + fdb_words(op.link, op.mac, op.vlan, op.dst, op.vni, op.in_bridge);
+    return "set " + fdb_words(op.link, op.mac, op.vlan, op.dst, op.vni, op.in_bridge);
   }
   std::string operator()(const DeleteFdb& op) const {
     return "delete " + fdb_words(op.link, op.mac, op.vlan, op.dst, op.vni, op.in_bridge);
@@ -170,13 +170,7 @@ struct FindFault {
   std::string operator()(const DeleteRoute& op) const { return route(op.dst, op.gateway, op.link); }
   std::string operator()(const ReplaceNeighbour& op) const { return first(name(op.link), mac(op.mac)); }
   std::string operator()(const DeleteNeighbour& op) const { return name(op.link); }
-  std::string operator()(const ReplaceFdb& op) const {
-    std::string append;
-    if (op.append && (op.in_bridge || !op.mac.is_zero())) {
-      append = "only the all-zero MAC of a VXLAN device can have several destinations";
-    }
-    return first(name(op.link), vni(op.vni), append);
-  }
+  std::string operator()(const ReplaceFdb& op) const { return first(name(op.link), vni(op.vni)); }
   std::string operator()(const DeleteFdb& op) const { return first(name(op.link), vni(op.vni)); }
   std::string operator()(const SetOffloads& op) const { return name(op.link); }
 };

@@ -162,8 +162,8 @@ struct DeleteNeighbour {
 };
 
 // An entry that does not age: in the device's own table (VXLAN), or with `in_bridge` in that of the bridge the link
-// is a port of. `append`, for the all-zero MAC of a VXLAN device: one more destination of flooded frames, instead of
-// taking the place of the ones that are there.
+// is a port of. A unicast MAC has one place: the new one takes over. The all-zero MAC of a VXLAN device (flooded
+// frames) and multicast MACs have as many destinations as were set.
 struct ReplaceFdb {
   std::string link{};
   Mac mac{};
@@ -171,11 +171,11 @@ struct ReplaceFdb {
   std::optional<IpAddress> dst{};
   std::optional<TunnelKey> vni{};
   bool in_bridge = false;
-  bool append = false;
 
   friend bool operator==(const ReplaceFdb&, const ReplaceFdb&) = default;
 };
 
+// Without `dst` all destinations of the MAC.
 struct DeleteFdb {
   std::string link{};
   Mac mac{};

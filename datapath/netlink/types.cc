@@ -109,14 +109,12 @@ const char* to_string(Scope scope) {
 
 const char* to_string(NeighbourState state) {
   switch (state) {
-    case NeighbourState::None: return "none";
     case NeighbourState::Incomplete: return "incomplete";
     case NeighbourState::Reachable: return "reachable";
     case NeighbourState::Stale: return "stale";
     case NeighbourState::Delay: return "delay";
     case NeighbourState::Probe: return "probe";
     case NeighbourState::Failed: return "failed";
-    case NeighbourState::NoArp: return "noarp";
     case NeighbourState::Permanent: return "permanent";
   }
   return "unknown";

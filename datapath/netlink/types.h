@@ -30,7 +30,7 @@ struct Link {
   Mac mac{};              // zero when the device has no Ethernet address (tun, sit)
   std::uint32_t mtu = 0;  // bytes of layer 3 payload, without the Ethernet header
   bool up = false;        // administratively (IFF_UP)
-  bool running = false;   // operationally: up, with carrier (IFF_RUNNING; RFC 2863 ifOperStatus)
+  bool running = false;   // operationally: up, with carrier (IFLA_CARRIER, IFF_RUNNING)
   // IFLA_INFO_KIND: "veth", "tun" (also tap), "bridge", "vxlan", "dummy", "openvswitch"; "" for hardware and lo.
   std::string kind{};
   // IFLA_LINK: the other end of a veth, the lower device of a VLAN or VXLAN. Counted in namespace `peer_netnsid`
@@ -77,15 +77,16 @@ struct Route {
   friend auto operator<=>(const Route&, const Route&) = default;
 };
 
-// NUD_* (linux/neighbour.h).
-enum class NeighbourState { None, Incomplete, Reachable, Stale, Delay, Probe, Failed, NoArp, Permanent };
+// NUD_* (linux/neighbour.h). The kernel does not tell each step between Reachable, Stale, Delay and Probe.
+enum class NeighbourState { Incomplete, Reachable, Stale, Delay, Probe, Failed, Permanent };
 
-// An entry of the ARP or the IPv6 neighbour table.
+// An entry of the ARP or the IPv6 neighbour table. Those that need no resolution (NUD_NOARP, such as multicast) are
+// left out, as the kernel does not tell when they come.
 struct Neighbour {
   IfIndex link;
   IpAddress address{};
   Mac mac{};  // zero while it is not resolved
-  NeighbourState state = NeighbourState::None;
+  NeighbourState state = NeighbourState::Permanent;
 
   using Key = std::tuple<IfIndex, IpAddress>;
   [[nodiscard]] Key key() const { return {link, address}; }
