@@ -37,8 +37,10 @@ struct FlowBody {
 using FlowSet = std::map<FlowKey, FlowBody>;
 
 struct FlowMod {
-  // Add replaces a flow with the same key (OFPFC_ADD without CHECK_OVERLAP) and begins its counters anew;
-  // Modify changes the actions only and keeps counters and cookie (OFPFC_MODIFY_STRICT);
+  // Add replaces a flow with the same key (OFPFC_ADD without CHECK_OVERLAP): cookie, timeouts and actions are the new
+  //   ones, the age begins anew; packet and byte counters are kept (no RESET_COUNTS flag, OpenFlow 1.4 section 6.4);
+  // Modify changes the actions only, keeps cookie, timeouts and age, and does nothing when there is no such flow
+  //   (OFPFC_MODIFY_STRICT);
   // Delete takes the flow with exactly this key (OFPFC_DELETE_STRICT); its body is not looked at.
   enum class Command { Add, Modify, Delete };
   Command command = Command::Add;

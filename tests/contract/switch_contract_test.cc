@@ -1,0 +1,260 @@
+// What every Switch must do: the same suite on FakeSwitch and on a real ovs-vswitchd.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "datapath/openflow/codec.h"
+#include "tests/contract/switch_rig.h"
+
+namespace ml2::of {
+namespace {
+
+using Command = FlowMod::Command;
+
+FlowMod add(std::uint8_t table, std::uint16_t priority, std::string match, std::string actions,
+            std::uint64_t cookie = 0) {
+  return {.command = Command::Add,
+          .key = {.table = table, .priority = priority, .match = std::move(match)},
+          .body = {.actions = std::move(actions), .cookie = cookie}};
+}
+FlowMod modify(std::uint8_t table, std::uint16_t priority, std::string match, std::string actions) {
+  FlowMod mod = add(table, priority, std::move(match), std::move(actions));
+  mod.command = Command::Modify;
+  return mod;
+}
+FlowMod remove(std::uint8_t table, std::uint16_t priority, std::string match) {
+  FlowMod mod = add(table, priority, std::move(match), "");
+  mod.command = Command::Delete;
+  return mod;
+}
+
+class SwitchContract : public testing::TestWithParam<const char*> {
+ protected:
+  SwitchContract() : rig_(std::string(GetParam()) == "real" ? make_real_rig() : make_fake_rig()) {}
+
+  Switch& ready(const std::string& bridge = "br0") {
+    Switch& result = rig_->open(bridge);
+    EXPECT_TRUE(rig_->until([&] { return result.flows() != nullptr; })) << result.status().error;
+    return result;
+  }
+  Status carry_out(Switch& to, const Bundle& bundle) {
+    if (Status sent = to.commit(bundle); !sent) return sent;
+    EXPECT_TRUE(to.busy());
+    std::optional<Status> outcome;
+    EXPECT_TRUE(rig_->until([&] { return (outcome = to.take_outcome()).has_value(); }));
+    EXPECT_FALSE(to.busy());
+    return outcome.value_or(transient("no outcome"));
+  }
+  std::map<FlowKey, FlowCounters> counters(Switch& of) {
+    EXPECT_TRUE(of.request_counters().has_value());
+    std::optional<std::map<FlowKey, FlowCounters>> result;
+    EXPECT_TRUE(rig_->until([&] { return (result = of.take_counters()).has_value(); }));
+    return result.value_or(std::map<FlowKey, FlowCounters>());
+  }
+  std::uint64_t packets(Switch& of, const FlowKey& key) { return counters(of)[key].packets; }
+
+  std::unique_ptr<SwitchRig> rig_;
+};
+
+TEST_P(SwitchContract, BeginsWithoutFlowsAndThenHasNone) {
+  Switch& sw = rig_->open("br0");
+  EXPECT_EQ(sw.flows(), nullptr);
+  EXPECT_EQ(sw.commit({{add(0, 1, "", "drop")}}).error().kind, ErrorKind::Transient);
+  EXPECT_EQ(sw.request_counters().error().kind, ErrorKind::Transient);
+  ASSERT_TRUE(rig_->until([&] { return sw.flows() != nullptr; }));
+  EXPECT_TRUE(sw.flows()->empty());
+  EXPECT_TRUE(sw.status().connected);
+  EXPECT_EQ(sw.status().error, "");
+  EXPECT_EQ(sw.status().connections, 1U);
+}
+
+TEST_P(SwitchContract, ReadsBackWhatWasSentInCanonicalForm) {
+  Switch& sw = ready();
+  const std::uint64_t before = sw.sequence();
+  ASSERT_TRUE(
+      carry_out(sw, {{add(0, 1, "dl_type=0x0806,in_port=1", "mod_vlan_vid:5,normal", 7),
+                      add(4, 1, "tun_id=1270", "push_vlan:0x8100,set_field:4097->vlan_vid,goto_table:10", 8)}}));
+  const FlowSet expected{{{0, 1, "arp,in_port=1"}, {"push_vlan:0x8100,set_field:4101->vlan_vid,NORMAL", 7}},
+                         {{4, 1, "tun_id=0x4f6"}, {"push_vlan:0x8100,set_field:4097->vlan_vid,goto_table:10", 8}}};
+  EXPECT_EQ(*sw.flows(), expected);
+  EXPECT_GT(sw.sequence(), before);
+  EXPECT_EQ(rig_->fresh_flows("br0"), expected);
+}
+
+TEST_P(SwitchContract, CarriesOutABundleInOrder) {
+  Switch& sw = ready();
+  ASSERT_TRUE(carry_out(sw, {{add(0, 1, "", "drop"), remove(0, 1, ""), add(0, 1, "", "NORMAL"), add(0, 2, "", "drop"),
+                              modify(0, 2, "", "output:1"), remove(0, 3, "")}}));
+  const FlowSet expected{{{0, 1, ""}, {"NORMAL"}}, {{0, 2, ""}, {"output:1"}}};
+  EXPECT_EQ(*sw.flows(), expected);
+  EXPECT_EQ(rig_->fresh_flows("br0"), expected);
+  EXPECT_EQ(sw.status().failures, 0U);
+}
+
+TEST_P(SwitchContract, ARefusedFlowLeavesAllAsItWas) {
+  Switch& sw = ready();
+  ASSERT_TRUE(carry_out(sw, {{add(0, 1, "", "drop")}}));
+  const FlowSet before = *sw.flows();
+  const Status outcome =
+      carry_out(sw, {{remove(0, 1, ""), add(0, 5, "", "drop"), add(0, 6, "", "group:77"), add(0, 7, "", "drop")}});
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().kind, ErrorKind::Invalid);
+  EXPECT_NE(outcome.error().message.find("table=0, priority=6 actions=group:77"), std::string::npos)
+      << outcome.error().message;
+  EXPECT_NE(outcome.error().message.find("OFPBAC_BAD_OUT_GROUP"), std::string::npos) << outcome.error().message;
+  EXPECT_EQ(*sw.flows(), before);
+  EXPECT_EQ(rig_->fresh_flows("br0"), before);
+  // And goes on working.
+  Switch& again = ready();
+  EXPECT_TRUE(carry_out(again, {{add(0, 5, "", "drop")}}));
+}
+
+TEST_P(SwitchContract, TextThatDoesNotParseIsNotSent) {
+  Switch& sw = ready();
+  const Status status = sw.commit({{add(0, 1, "", "drop"), add(0, 2, "in_prt=3", "drop")}});
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().kind, ErrorKind::Invalid);
+  EXPECT_NE(status.error().message.find("in_prt"), std::string::npos) << status.error().message;
+  EXPECT_FALSE(sw.busy());
+  EXPECT_TRUE(rig_->fresh_flows("br0").empty());
+}
+
+TEST_P(SwitchContract, OneBundleAtATime) {
+  Switch& sw = ready();
+  ASSERT_TRUE(sw.commit({{add(0, 1, "", "drop")}}));
+  EXPECT_EQ(sw.commit({{add(0, 2, "", "drop")}}).error().kind, ErrorKind::Transient);
+  std::optional<Status> outcome;
+  ASSERT_TRUE(rig_->until([&] { return (outcome = sw.take_outcome()).has_value(); }));
+  EXPECT_TRUE(outcome->has_value());
+  EXPECT_FALSE(sw.take_outcome().has_value());
+  EXPECT_EQ(sw.flows()->size(), 1U);
+}
+
+TEST_P(SwitchContract, DeleteTakesExactlyOneFlow) {
+  Switch& sw = ready();
+  ASSERT_TRUE(carry_out(
+      sw, {{add(0, 1, "", "drop"), add(0, 2, "", "drop"), add(0, 1, "in_port=1", "drop"), add(1, 1, "", "drop")}}));
+  ASSERT_TRUE(carry_out(sw, {{remove(0, 1, "")}}));
+  const FlowSet expected{{{0, 1, "in_port=1"}, {"drop"}}, {{0, 2, ""}, {"drop"}}, {{1, 1, ""}, {"drop"}}};
+  EXPECT_EQ(*sw.flows(), expected);
+  EXPECT_EQ(rig_->fresh_flows("br0"), expected);
+}
+
+TEST_P(SwitchContract, ModifyKeepsCookieAndTimeoutsAddSetsThemAndBothKeepCounters) {
+  Switch& sw = ready();
+  const FlowKey key{0, 1, "in_port=1"};
+  FlowMod first = add(0, 1, "in_port=1", "drop", 0x6d6c0001);
+  first.body.idle_timeout = 600;
+  ASSERT_TRUE(carry_out(sw, {{first}}));
+  rig_->hit("br0", key);
+  ASSERT_TRUE(rig_->until([&] { return packets(sw, key) == 1; }));
+
+  FlowMod second = modify(0, 1, "in_port=1", "NORMAL");
+  second.body.cookie = 0x6d6c0002;
+  ASSERT_TRUE(carry_out(sw, {{second, modify(0, 9, "", "drop")}}));
+  const FlowSet expected{{key, {.actions = "NORMAL", .cookie = 0x6d6c0001, .idle_timeout = 600}}};
+  EXPECT_EQ(*sw.flows(), expected);
+  EXPECT_EQ(rig_->fresh_flows("br0"), expected);
+  Switch& same = ready();
+  EXPECT_EQ(packets(same, key), 1U);
+
+  ASSERT_TRUE(carry_out(same, {{add(0, 1, "in_port=1", "NORMAL", 0x6d6c0002)}}));
+  EXPECT_EQ(same.flows()->at(key), (FlowBody{.actions = "NORMAL", .cookie = 0x6d6c0002}));
+  EXPECT_EQ(packets(same, key), 1U);
+  // Only a flow that was gone begins anew.
+  ASSERT_TRUE(carry_out(same, {{remove(0, 1, "in_port=1"), add(0, 1, "in_port=1", "NORMAL")}}));
+  EXPECT_EQ(packets(same, key), 0U);
+}
+
+TEST_P(SwitchContract, SeesForeignEditsWithoutAsking) {
+  Switch& sw = ready();
+  ASSERT_TRUE(carry_out(sw, {{add(0, 1, "", "drop")}}));
+  rig_->foreign_put("br0", {0, 5, "in_port=1"}, {.actions = "NORMAL", .cookie = 99});
+  ASSERT_TRUE(rig_->until([&] { return sw.flows()->contains({0, 5, "in_port=1"}); }));
+  EXPECT_EQ(sw.flows()->at({0, 5, "in_port=1"}), (FlowBody{.actions = "NORMAL", .cookie = 99}));
+  rig_->foreign_put("br0", {0, 1, ""}, {.actions = "output:1"});
+  ASSERT_TRUE(rig_->until([&] { return sw.flows()->at({0, 1, ""}).actions == "output:1"; }));
+  rig_->foreign_remove("br0", {0, 5, "in_port=1"});
+  ASSERT_TRUE(rig_->until([&] { return sw.flows()->size() == 1; }));
+}
+
+TEST_P(SwitchContract, SeesFlowsWithTimeoutsComeAndGo) {
+  Switch& sw = ready();
+  const FlowKey key{20, 1, "vlan_tci=0x0001/0x0fff,dl_dst=fa:16:3e:5e:83:ae"};
+  const FlowBody body{.actions = "load:0->NXM_OF_VLAN_TCI[],load:0x4f6->NXM_NX_TUN_ID[],output:2", .hard_timeout = 1};
+  rig_->foreign_put("br0", key, body);
+  ASSERT_TRUE(rig_->until([&] { return sw.flows()->contains(key); }));
+  EXPECT_EQ(sw.flows()->at(key), body);
+  rig_->let_expire("br0", key);
+  EXPECT_TRUE(rig_->until([&] { return sw.flows()->empty(); }));
+}
+
+TEST_P(SwitchContract, ARestartIsANewConnectionWithoutFlows) {
+  Switch& sw = ready();
+  ASSERT_TRUE(carry_out(sw, {{add(0, 1, "", "drop")}}));
+  const std::uint64_t before = sw.sequence();
+  rig_->restart();
+  ASSERT_TRUE(rig_->until([&] { return sw.flows() == nullptr; }));
+  EXPECT_GT(sw.sequence(), before);
+  ASSERT_TRUE(rig_->until([&] { return sw.flows() != nullptr; }));
+  EXPECT_TRUE(sw.flows()->empty());
+  EXPECT_EQ(sw.status().connections, 2U);
+  EXPECT_TRUE(carry_out(sw, {{add(0, 1, "", "drop")}}));
+}
+
+TEST_P(SwitchContract, ALostConnectionMakesTheOutcomeTransient) {
+  Switch& sw = ready();
+  ASSERT_TRUE(sw.commit({{add(0, 1, "", "drop")}}));
+  rig_->restart();
+  std::optional<Status> outcome;
+  ASSERT_TRUE(rig_->until([&] { return (outcome = sw.take_outcome()).has_value(); }));
+  ASSERT_FALSE(outcome->has_value());
+  EXPECT_EQ(outcome->error().kind, ErrorKind::Transient);
+  EXPECT_FALSE(sw.busy());
+}
+
+TEST_P(SwitchContract, TenThousandFlowsInOneBundle) {
+  Switch& sw = ready();
+  Bundle bundle;
+  FlowSet expected;
+  for (unsigned i = 0; i < 10'000; ++i) {
+    bundle.mods.push_back(
+        add(20, 2, fmt::format("dl_vlan={},dl_dst=fa:16:3e:00:{:02x}:{:02x}", i % 100 + 1, i / 256, i % 256),
+            "pop_vlan,set_field:0x4f6->tun_id,output:2", i));
+    expected.emplace(bundle.mods.back().key, bundle.mods.back().body);
+  }
+  ASSERT_TRUE(carry_out(sw, bundle));
+  EXPECT_EQ(*sw.flows(), expected);
+  EXPECT_EQ(rig_->fresh_flows("br0"), expected);
+  Switch& same = ready();
+  EXPECT_EQ(counters(same).size(), 10'000U);
+  for (FlowMod& mod : bundle.mods) mod.command = Command::Delete;
+  ASSERT_TRUE(carry_out(same, bundle));
+  EXPECT_TRUE(same.flows()->empty());
+}
+
+TEST_P(SwitchContract, TwoSwitchesInOneLoop) {
+  Switch& one = ready("br0");
+  Switch& two = ready("br1");
+  ASSERT_TRUE(one.commit({{add(0, 1, "", "drop")}}));
+  ASSERT_TRUE(two.commit({{add(0, 2, "", "NORMAL")}}));
+  int outcomes = 0;
+  ASSERT_TRUE(rig_->until([&] {
+    for (Switch* sw : {&one, &two}) {
+      if (const auto outcome = sw->take_outcome()) {
+        EXPECT_TRUE(outcome->has_value());
+        ++outcomes;
+      }
+    }
+    return outcomes == 2;
+  }));
+  EXPECT_EQ(*one.flows(), (FlowSet{{{0, 1, ""}, {"drop"}}}));
+  EXPECT_EQ(*two.flows(), (FlowSet{{{0, 2, ""}, {"NORMAL"}}}));
+}
+
+INSTANTIATE_TEST_SUITE_P(Switches, SwitchContract, testing::Values("fake", "real"),
+                         [](const auto& what) { return std::string(what.param); });
+
+}  // namespace
+}  // namespace ml2::of

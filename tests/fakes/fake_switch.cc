@@ -1,0 +1,181 @@
+#include "tests/fakes/fake_switch.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "datapath/base/check.h"
+#include "datapath/base/poll_loop.h"
+#include "datapath/openflow/codec.h"
+
+namespace ml2::of {
+namespace {
+
+constexpr std::uint8_t kInternalTable = 254;  // Open vSwitch's own: read-only
+constexpr std::uint64_t kPacketBytes = 64;
+
+// What a real switch finds wrong only when it looks at its own state.
+std::optional<std::string> switch_refuses(const FlowMod& mod) {
+  if (mod.command == FlowMod::Command::Delete) return std::nullopt;
+  if (mod.key.table >= kInternalTable) return "OFPBRC_EPERM (permissions error)";
+  if (mod.body.actions.find("group:") != std::string::npos) return "OFPBAC_BAD_OUT_GROUP (invalid group id)";
+  return std::nullopt;
+}
+
+}  // namespace
+
+FakeSwitch::FakeSwitch(std::string bridge) : bridge_(std::move(bridge)) {}
+
+void FakeSwitch::run() {
+  const bool lost = std::exchange(lost_, false);
+  if (connected_ && (lost || !reachable_)) {
+    lose_connection();
+    return;
+  }
+  if (!reachable_) return;
+  if (!connected_) {  // connecting takes a run() of its own
+    connected_ = true;
+    ++totals_.connections;
+    changed_ = true;
+    return;
+  }
+  if (in_flight_) {
+    const Bundle bundle = *std::exchange(in_flight_, std::nullopt);
+    std::optional<Error> error = std::exchange(refusal_, std::nullopt);
+    for (const FlowMod& mod : bundle.mods) {
+      if (error) break;
+      if (const auto why = switch_refuses(mod)) {
+        error = Error{ErrorKind::Invalid,
+                      fmt::format("{} refused flow \"{}\": {}", bridge_, to_text(mod.key, mod.body), *why)};
+      }
+    }
+    if (error) {
+      ++totals_.failures;
+      outcome_ = tl::unexpected(std::move(*error));
+    } else {
+      carry_out(bundle);
+      if (std::exchange(lose_outcome_, false)) {
+        in_flight_ = bundle;
+        lose_connection();
+        return;
+      }
+      ++totals_.bundles;
+      totals_.flow_mods += bundle.mods.size();
+      outcome_ = Status();
+    }
+  }
+  if (changed_) {
+    flows_ = table_;
+    changed_ = false;
+    ++sequence_;
+  }
+  if (std::exchange(counters_asked_, false)) counters_ = table_counters_;
+}
+
+void FakeSwitch::wait() {
+  if (reachable_ != connected_ || lost_ || in_flight_ || changed_ || counters_asked_) ml2_poll_immediate();
+}
+
+const FlowSet* FakeSwitch::flows() const { return flows_ ? &*flows_ : nullptr; }
+
+Status FakeSwitch::commit(const Bundle& bundle) {
+  if (in_flight_) return transient(fmt::format("{}: a bundle is under way", bridge_));
+  if (!flows_) return transient(fmt::format("{}: its flows have not been read yet", bridge_));
+  Bundle next;
+  for (const FlowMod& mod : bundle.mods) {
+    auto encoded = encode(mod);
+    if (!encoded) return forward_error(encoded);
+    next.mods.push_back(std::move(encoded->canonical));
+  }
+  outcome_.reset();
+  sent_.push_back(next);
+  in_flight_ = std::move(next);
+  return {};
+}
+
+std::optional<Status> FakeSwitch::take_outcome() { return std::exchange(outcome_, std::nullopt); }
+
+Status FakeSwitch::request_counters() {
+  if (!flows_) return transient(fmt::format("{}: its flows have not been read yet", bridge_));
+  counters_asked_ = true;
+  counters_.reset();
+  return {};
+}
+
+std::optional<std::map<FlowKey, FlowCounters>> FakeSwitch::take_counters() {
+  return std::exchange(counters_, std::nullopt);
+}
+
+SwitchStatus FakeSwitch::status() const {
+  SwitchStatus status = totals_;
+  status.target = bridge_;
+  status.connected = connected_;
+  if (!connected_) status.error = fmt::format("{}: not connected", bridge_);
+  return status;
+}
+
+void FakeSwitch::carry_out(const Bundle& bundle) {
+  for (const FlowMod& mod : bundle.mods) {
+    switch (mod.command) {
+      case FlowMod::Command::Add:
+        table_.insert_or_assign(mod.key, mod.body);
+        table_counters_.try_emplace(mod.key);
+        break;
+      case FlowMod::Command::Modify:
+        if (const auto at = table_.find(mod.key); at != table_.end()) at->second.actions = mod.body.actions;
+        break;
+      case FlowMod::Command::Delete:
+        table_.erase(mod.key);
+        table_counters_.erase(mod.key);
+        break;
+    }
+  }
+  changed_ = true;
+}
+
+void FakeSwitch::lose_connection() {
+  connected_ = false;
+  if (flows_) ++sequence_;
+  flows_.reset();
+  counters_asked_ = false;
+  counters_.reset();
+  if (std::exchange(in_flight_, std::nullopt)) {
+    ++totals_.failures;
+    outcome_ = transient(fmt::format("{}: the connection was lost while a bundle was under way", bridge_));
+  }
+}
+
+void FakeSwitch::disconnect() { reachable_ = false; }
+void FakeSwitch::reconnect() { reachable_ = true; }
+
+void FakeSwitch::restart() {
+  table_.clear();
+  table_counters_.clear();
+  lost_ = true;
+}
+
+void FakeSwitch::refuse_next_bundle(Error error) { refusal_ = std::move(error); }
+void FakeSwitch::lose_next_outcome() { lose_outcome_ = true; }
+
+void FakeSwitch::put(const FlowKey& key, const FlowBody& body) {
+  auto flow = canonical(key, body);
+  ML2_CHECK(flow.has_value(), flow.error().message.c_str());
+  carry_out({{{.command = FlowMod::Command::Add, .key = flow->first, .body = flow->second}}});
+}
+
+void FakeSwitch::remove(const FlowKey& key) {
+  auto flow = canonical(key, {.actions = "drop"});
+  ML2_CHECK(flow.has_value(), flow.error().message.c_str());
+  carry_out({{{.command = FlowMod::Command::Delete, .key = flow->first, .body = {}}}});
+}
+
+void FakeSwitch::count(const FlowKey& key, std::uint64_t packets) {
+  auto flow = canonical(key, {.actions = "drop"});
+  ML2_CHECK(flow.has_value(), flow.error().message.c_str());
+  const auto at = table_counters_.find(flow->first);
+  ML2_CHECK(at != table_counters_.end(), "only a flow that is there can be hit");
+  at->second.packets += packets;
+  at->second.bytes += packets * kPacketBytes;
+}
+
+}  // namespace ml2::of
