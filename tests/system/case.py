@@ -115,7 +115,7 @@ class SystemTest(unittest.TestCase):
     def plug(self, name, port, hypervisor):
         machine = self.lab.vm(name, hypervisor)
         self.addCleanup(self.lab.remove_vm, name)
-        hypervisor.ml2ctl("vif", "plug", port["id"], "--netns", machine.netns, "--ovsdb", hypervisor.ovsdb)
+        hypervisor.ml2ctl("vif", "plug", port["id"], "--netns", machine.netns)
         self.addCleanup(self.unplug, port, hypervisor)
         machine.port = port
         devices = re.findall(r"^\d+: ([^:@]+)[:@]", machine.run("ip", "-o", "link", "show").stdout, re.M)
@@ -132,7 +132,7 @@ class SystemTest(unittest.TestCase):
         return machine
 
     def unplug(self, port, hypervisor):
-        hypervisor.ml2ctl("vif", "unplug", port["id"], "--ovsdb", hypervisor.ovsdb, check=False)
+        hypervisor.ml2ctl("vif", "unplug", port["id"], check=False)
 
     def wait_status(self, port, status, deadline=20):
         def reached():

@@ -260,6 +260,7 @@ class Namespace:
         return run(self.wrap(*command), check=check, timeout=timeout, env=env, stdin=stdin)
 
     def write_sysctl(self, key, value):
+        """key is below net/, such as ipv6/conf/eth0/disable_ipv6."""
         # Through a child in the namespace: /proc/sys/net shows the reader's own namespace.
         self.run("sh", "-c", f"echo {value} > /proc/sys/net/{key}", check=False)
 
@@ -549,11 +550,13 @@ class Hypervisor(Namespace):
     # --- the ML2 database
 
     def ml2ctl(self, *arguments, check=True, timeout=30, json_output=False):
-        command = [self.lab.program("ml2ctl"), "--db", self.lab.ml2_db]
+        """As an operator on this hypervisor: both databases are the ones that the ini names."""
+        if not os.path.exists(self.ini):
+            self.write_ini()
+        command = [self.lab.program("ml2ctl"), "--config-file", self.ini, "--ctl", self.ctl]
         if json_output:
             command += ["--format", "json"]
-        done = self.run(*command, *arguments, check=check, timeout=timeout,
-                        env={"ML2_CONFIG_FILES": self.ini, "ML2_HOST": self.host})
+        done = self.run(*command, *arguments, check=check, timeout=timeout)
         return json.loads(done.stdout) if json_output and check else done
 
 

@@ -26,7 +26,7 @@ class PortLifeTest(SystemTest):
         other_config = one.ovs_vsctl("get", "Port", interface, "other_config").stdout
         for key in ("net_uuid", "network_type", "segmentation_id", "tag"):
             self.assertIn(key, other_config)
-        one.ml2ctl("vif", "unplug", port["id"], "--ovsdb", one.ovsdb)
+        one.ml2ctl("vif", "unplug", port["id"])
         self.wait_status(port, "DOWN")
         self.assertNotIn(interface, one.ovs_vsctl("list-ports", "br-int").stdout.split())
         self.assertEqual(machine.run("ip", "-o", "link", "show").stdout.count("\n"), 1, "only lo is left")
