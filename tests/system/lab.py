@@ -40,6 +40,12 @@ UNDERLAY_MTU = 1600               # room for a 1500 byte network's VXLAN over IP
 PHYSNET = "physnet1"
 
 
+# ovs-vswitchd, ip and ethtool are in directories that an ordinary user's PATH may lack.
+for _directory in ("/usr/sbin", "/sbin"):
+    if _directory not in os.environ.get("PATH", "").split(":"):
+        os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":" + _directory
+
+
 class LabError(Exception):
     """The laboratory could not do what was asked; the text says what and why."""
 
@@ -326,20 +332,7 @@ class VirtualMachine(Namespace):
 
     def __init__(self, lab, name, hypervisor):
         super().__init__(lab, name)
-        self.hypervisor, self.port, self.device = hypervisor, None, None
-
-    def configure(self, device, addresses, mtu=None, mac=None):
-        """Addresses are "10.0.0.5/24" or "fd00::5/64"; checksum offloads go off (the userspace datapath has none)."""
-        self.device = device
-        self.run("ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", check=False)
-        if mac:
-            self.run("ip", "link", "set", device, "address", mac)
-        if mtu:
-            self.run("ip", "link", "set", device, "mtu", str(mtu))
-        self.run("ip", "link", "set", device, "up")
-        for address in addresses:
-            options = ["nodad"] if ":" in address else []
-            self.run("ip", "address", "replace", address, "dev", device, *options)
+        self.hypervisor, self.port, self.device = hypervisor, None, "eth0"
 
 
 class Hypervisor(Namespace):
@@ -361,7 +354,8 @@ class Hypervisor(Namespace):
         os.makedirs(self.rundir)
         os.makedirs(os.path.join(self.dir, "etc"))
         self.env = {"OVS_RUNDIR": self.rundir, "OVS_LOGDIR": self.dir, "OVS_DBDIR": self.dir,
-                    "OVS_SYSCONFDIR": os.path.join(self.dir, "etc")}
+                    "OVS_SYSCONFDIR": os.path.join(self.dir, "etc"), "ML2_CONFIG_FILES": self.ini,
+                    "ML2_CTL": self.ctl}
         self.ovsdb_server = self.vswitchd = self.agent = None
         self.databases = [os.path.join(self.dir, "conf.db")]
         self.remotes = ["punix:" + self.db_sock]
@@ -553,7 +547,7 @@ class Hypervisor(Namespace):
         """As an operator on this hypervisor: both databases are the ones that the ini names."""
         if not os.path.exists(self.ini):
             self.write_ini()
-        command = [self.lab.program("ml2ctl"), "--config-file", self.ini, "--ctl", self.ctl]
+        command = [self.lab.program("ml2ctl")]
         if json_output:
             command += ["--format", "json"]
         done = self.run(*command, *arguments, check=check, timeout=timeout)

@@ -102,7 +102,6 @@ class RestartTest(SystemTest):
         self.ml2ctl("port", "delete", gone.port["id"])
         port = self.port("late", self.vxlan, self.lab[1])
         late = self.plug("late", port, self.lab[1])
-        late.mtu = self.vxlan["mtu"]
         # Somebody's hand in the flows: one of ours is deleted.
         self.lab[1].run("ovs-ofctl", "del-flows", "br-tun", "table=22")
         self.lab[1].start_agent()
