@@ -234,6 +234,8 @@ Result<FakeDatabase::InFlight> FakeDatabase::check(const Transaction& transactio
         status = invalid(fmt::format("there is no monitored table {}", insert->table));
       } else if (!inserted.emplace(insert->table, insert->uuid).second) {
         status = invalid(fmt::format("row {} is inserted twice", insert->uuid.to_string()));
+      } else if (!insert->persist_uuid && seen.row(insert->table, insert->uuid) != nullptr) {
+        status = invalid(fmt::format("row {} is there: its UUID cannot name a new one", insert->uuid.to_string()));
       } else {
         status = check_columns(insert->table, insert->columns, all_columns);
       }
@@ -258,7 +260,9 @@ Result<FakeDatabase::InFlight> FakeDatabase::check(const Transaction& transactio
     } else if (const auto* erase = std::get_if<RowDelete>(&operation)) {
       status = row_of(*erase);
     } else if (const auto* verify = std::get_if<RowVerify>(&operation)) {
-      status = row_of(*verify);
+      // Of what this transaction inserts nothing was read.
+      const bool is_new = inserted.contains({verify->table, verify->uuid});
+      status = is_new ? Status(invalid("a row that is inserted here cannot be verified")) : row_of(*verify);
       if (status && find_column(verify->table, verify->column, all_columns) == nullptr) {
         status = invalid(fmt::format("table {} has no monitored column {}", verify->table, verify->column));
       }

@@ -181,6 +181,8 @@ Datum default_datum(const ColumnSchema& column) {
 bool has_type(const Datum& datum, const ColumnSchema& column) {
   const auto fits = [](const BaseType& base) {
     return [&base](const Atom& atom) {
+      const auto* string = std::get_if<std::string>(&atom);
+      if (string != nullptr && string->find('\0') != std::string::npos) return false;
       // The order of both is that of Atom's alternatives.
       return static_cast<std::size_t>(base.type) == atom.index();
     };
