@@ -2,6 +2,8 @@
 
 #include <config.h>
 
+#include <csignal>
+
 #include "openvswitch/ofp-errors.h"
 // ofp-errors.h first: the next ones need it.
 #include "openvswitch/ofpbuf.h"
@@ -23,6 +25,8 @@ void RconnShim::Destroy::operator()(rconn_packet_counter* counter) const { rconn
 RconnShim::RconnShim(const std::string& target, const std::string& name)
     : counter_(rconn_packet_counter_create()),
       rconn_(rconn_create(kProbeSeconds, kMaxBackoffSeconds, kDscp, kVersions)) {
+  // libopenvswitch writes to sockets that may be closed on the other side and expects EPIPE (ovs: fatal_ignore_sigpipe).
+  std::signal(SIGPIPE, SIG_IGN);
   rconn_connect(rconn_.get(), target.c_str(), name.c_str());
 }
 

@@ -4,6 +4,7 @@
 // Threading: the thread of the poll loop only.
 // Failure: a lost connection shows as another epoch(); what was queued then is gone, and send() while not connected
 //   drops the message.
+// Side effect: the process ignores SIGPIPE from the first object on.
 // What it does not do: no meaning of messages; inactivity probes (echo requests of our own) are rconn's.
 #pragma once
 

@@ -23,7 +23,7 @@ FlowMod modify(std::uint8_t table, std::uint16_t priority, std::string match, st
   mod.command = Command::Modify;
   return mod;
 }
-FlowMod remove(std::uint8_t table, std::uint16_t priority, std::string match) {
+FlowMod del(std::uint8_t table, std::uint16_t priority, std::string match) {
   FlowMod mod = add(table, priority, std::move(match), "");
   mod.command = Command::Delete;
   return mod;
@@ -31,7 +31,13 @@ FlowMod remove(std::uint8_t table, std::uint16_t priority, std::string match) {
 
 class SwitchContract : public testing::TestWithParam<const char*> {
  protected:
-  SwitchContract() : rig_(std::string(GetParam()) == "real" ? make_real_rig() : make_fake_rig()) {}
+  SwitchContract() {
+    if (std::string(GetParam()) == "real") {
+      rig_ = make_real_rig();
+    } else {
+      rig_ = make_fake_rig();
+    }
+  }
 
   Switch& ready(const std::string& bridge = "br0") {
     Switch& result = rig_->open(bridge);
@@ -84,8 +90,8 @@ TEST_P(SwitchContract, ReadsBackWhatWasSentInCanonicalForm) {
 
 TEST_P(SwitchContract, CarriesOutABundleInOrder) {
   Switch& sw = ready();
-  ASSERT_TRUE(carry_out(sw, {{add(0, 1, "", "drop"), remove(0, 1, ""), add(0, 1, "", "NORMAL"), add(0, 2, "", "drop"),
-                              modify(0, 2, "", "output:1"), remove(0, 3, "")}}));
+  ASSERT_TRUE(carry_out(sw, {{add(0, 1, "", "drop"), del(0, 1, ""), add(0, 1, "", "NORMAL"), add(0, 2, "", "drop"),
+                              modify(0, 2, "", "output:1"), del(0, 3, "")}}));
   const FlowSet expected{{{0, 1, ""}, {"NORMAL"}}, {{0, 2, ""}, {"output:1"}}};
   EXPECT_EQ(*sw.flows(), expected);
   EXPECT_EQ(rig_->fresh_flows("br0"), expected);
@@ -97,7 +103,7 @@ TEST_P(SwitchContract, ARefusedFlowLeavesAllAsItWas) {
   ASSERT_TRUE(carry_out(sw, {{add(0, 1, "", "drop")}}));
   const FlowSet before = *sw.flows();
   const Status outcome =
-      carry_out(sw, {{remove(0, 1, ""), add(0, 5, "", "drop"), add(0, 6, "", "group:77"), add(0, 7, "", "drop")}});
+      carry_out(sw, {{del(0, 1, ""), add(0, 5, "", "drop"), add(0, 6, "", "group:77"), add(0, 7, "", "drop")}});
   ASSERT_FALSE(outcome);
   EXPECT_EQ(outcome.error().kind, ErrorKind::Invalid);
   EXPECT_NE(outcome.error().message.find("table=0, priority=6 actions=group:77"), std::string::npos)
@@ -135,7 +141,7 @@ TEST_P(SwitchContract, DeleteTakesExactlyOneFlow) {
   Switch& sw = ready();
   ASSERT_TRUE(carry_out(
       sw, {{add(0, 1, "", "drop"), add(0, 2, "", "drop"), add(0, 1, "in_port=1", "drop"), add(1, 1, "", "drop")}}));
-  ASSERT_TRUE(carry_out(sw, {{remove(0, 1, "")}}));
+  ASSERT_TRUE(carry_out(sw, {{del(0, 1, "")}}));
   const FlowSet expected{{{0, 1, "in_port=1"}, {"drop"}}, {{0, 2, ""}, {"drop"}}, {{1, 1, ""}, {"drop"}}};
   EXPECT_EQ(*sw.flows(), expected);
   EXPECT_EQ(rig_->fresh_flows("br0"), expected);
@@ -163,7 +169,7 @@ TEST_P(SwitchContract, ModifyKeepsCookieAndTimeoutsAddSetsThemAndBothKeepCounter
   EXPECT_EQ(same.flows()->at(key), (FlowBody{.actions = "NORMAL", .cookie = 0x6d6c0002}));
   EXPECT_EQ(packets(same, key), 1U);
   // Only a flow that was gone begins anew.
-  ASSERT_TRUE(carry_out(same, {{remove(0, 1, "in_port=1"), add(0, 1, "in_port=1", "NORMAL")}}));
+  ASSERT_TRUE(carry_out(same, {{del(0, 1, "in_port=1"), add(0, 1, "in_port=1", "NORMAL")}}));
   EXPECT_EQ(packets(same, key), 0U);
 }
 
@@ -234,6 +240,28 @@ TEST_P(SwitchContract, TenThousandFlowsInOneBundle) {
   EXPECT_TRUE(same.flows()->empty());
 }
 
+// A real switch stops telling changes when more than 128 kB of them wait to be read, and tells the rest later.
+TEST_P(SwitchContract, ABundleAmongMoreForeignFlowsThanAreTold) {
+  Switch& sw = ready();
+  FlowSet foreign;
+  for (unsigned i = 0; i < 20'000; ++i) {
+    foreign.emplace(
+        FlowKey{20, 2, fmt::format("dl_dst=fa:16:3e:{:02x}:{:02x}:{:02x}", i / 65536, i / 256 % 256, i % 256)},
+        FlowBody{.actions = "output:1", .cookie = i});
+  }
+  rig_->foreign_put_all("br0", foreign);
+  const FlowKey changed = foreign.begin()->first;
+  const FlowKey gone = std::next(foreign.begin())->first;
+  ASSERT_TRUE(carry_out(sw, {{add(0, 1, "", "drop"), modify(20, 2, changed.match, "drop"), del(20, 2, gone.match),
+                              add(20, 2, std::prev(foreign.end())->first.match, "NORMAL", 5)}}));
+  foreign.at(changed).actions = "drop";
+  std::prev(foreign.end())->second = {.actions = "NORMAL", .cookie = 5};
+  foreign.erase(gone);
+  foreign.emplace(FlowKey{0, 1, ""}, FlowBody{"drop"});
+  EXPECT_TRUE(*sw.flows() == foreign);
+  EXPECT_TRUE(rig_->fresh_flows("br0") == foreign);
+}
+
 TEST_P(SwitchContract, TwoSwitchesInOneLoop) {
   Switch& one = ready("br0");
   Switch& two = ready("br1");
@@ -251,6 +279,21 @@ TEST_P(SwitchContract, TwoSwitchesInOneLoop) {
   }));
   EXPECT_EQ(*one.flows(), (FlowSet{{{0, 1, ""}, {"drop"}}}));
   EXPECT_EQ(*two.flows(), (FlowSet{{{0, 2, ""}, {"NORMAL"}}}));
+}
+
+TEST(RconnSwitch, SaysWhyItIsNotConnected) {
+  const auto rig = make_real_rig();
+  Switch& sw = rig->open("br0");
+  rig->vsctl({"set", "Bridge", "br0", "protocols=OpenFlow10,OpenFlow13"});
+  ASSERT_TRUE(rig->until([&] {
+    return sw.status().error.find("add OpenFlow14 to the protocols") != std::string::npos;
+  })) << sw.status().error;
+  EXPECT_EQ(sw.flows(), nullptr);
+  rig->vsctl({"add", "Bridge", "br0", "protocols", "OpenFlow14"});
+  ASSERT_TRUE(rig->until([&] { return sw.flows() != nullptr; })) << sw.status().error;
+  rig->vsctl({"del-br", "br0"});
+  ASSERT_TRUE(rig->until([&] { return sw.status().error.find("nothing listens on") != std::string::npos; }))
+      << sw.status().error;
 }
 
 INSTANTIATE_TEST_SUITE_P(Switches, SwitchContract, testing::Values("fake", "real"),

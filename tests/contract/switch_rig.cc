@@ -10,6 +10,7 @@
 #include <array>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <set>
@@ -38,6 +39,9 @@ class FakeRig final : public SwitchRig {
   }
   void foreign_put(const std::string& bridge, const FlowKey& key, const FlowBody& body) override {
     at(bridge).put(key, body);
+  }
+  void foreign_put_all(const std::string& bridge, const FlowSet& flows) override {
+    for (const auto& [key, body] : flows) at(bridge).put(key, body);
   }
   void foreign_remove(const std::string& bridge, const FlowKey& key) override { at(bridge).remove(key); }
   void hit(const std::string& bridge, const FlowKey& key) override { at(bridge).count(key, 1); }
@@ -100,7 +104,7 @@ class Process {
   pid_t pid_;
 };
 
-class RealRig final : public SwitchRig {
+class RealRig final : public RealSwitchRig {
  public:
   RealRig() {
     std::string pattern = (std::filesystem::temp_directory_path() / "ml2-switch-XXXXXX").string();
@@ -149,6 +153,11 @@ class RealRig final : public SwitchRig {
     }
     return *open_.emplace_back(std::make_unique<RconnSwitch>(bridge, path(bridge + ".mgmt")));
   }
+  void vsctl(const Words& words) override {
+    Words line{"ovs-vsctl", "--timeout=20", "--db=" + database_};
+    line.insert(line.end(), words.begin(), words.end());
+    command(line);
+  }
   FlowSet fresh_flows(const std::string& bridge) override {
     Switch& fresh = open(bridge);
     ML2_CHECK(until([&] { return fresh.flows() != nullptr; }), "another connection reads the flows");
@@ -158,6 +167,12 @@ class RealRig final : public SwitchRig {
   }
   void foreign_put(const std::string& bridge, const FlowKey& key, const FlowBody& body) override {
     command({"ovs-ofctl", "-OOpenFlow14", "add-flow", target(bridge), to_text(key, body)});
+  }
+  void foreign_put_all(const std::string& bridge, const FlowSet& flows) override {
+    std::ofstream file(path("flows"));
+    for (const auto& [key, body] : flows) file << to_text(key, body) << "\n";
+    file.close();
+    command({"ovs-ofctl", "-OOpenFlow14", "add-flows", target(bridge), path("flows")});
   }
   void foreign_remove(const std::string& bridge, const FlowKey& key) override {
     command({"ovs-ofctl", "-OOpenFlow14", "--strict", "del-flows", target(bridge),
@@ -241,6 +256,6 @@ bool SwitchRig::until(const std::function<bool()>& condition) {
 }
 
 std::unique_ptr<SwitchRig> make_fake_rig() { return std::make_unique<FakeRig>(); }
-std::unique_ptr<SwitchRig> make_real_rig() { return std::make_unique<RealRig>(); }
+std::unique_ptr<RealSwitchRig> make_real_rig() { return std::make_unique<RealRig>(); }
 
 }  // namespace ml2::of

@@ -28,6 +28,7 @@ class SwitchRig {
 
   // Someone else's hand.
   virtual void foreign_put(const std::string& bridge, const FlowKey& key, const FlowBody& body) = 0;
+  virtual void foreign_put_all(const std::string& bridge, const FlowSet& flows) = 0;
   virtual void foreign_remove(const std::string& bridge, const FlowKey& key) = 0;
   // One untagged frame comes in by OpenFlow port 1 and hits this flow (of table 0).
   virtual void hit(const std::string& bridge, const FlowKey& key) = 0;
@@ -46,6 +47,11 @@ class SwitchRig {
 [[nodiscard]] std::unique_ptr<SwitchRig> make_fake_rig();
 // A private ovsdb-server and ovs-vswitchd (dummy datapath) in a directory of their own, both gone with the rig, and
 // also when the test program is killed.
-[[nodiscard]] std::unique_ptr<SwitchRig> make_real_rig();
+class RealSwitchRig : public SwitchRig {
+ public:
+  // ovs-vsctl, with these words.
+  virtual void vsctl(const std::vector<std::string>& words) = 0;
+};
+[[nodiscard]] std::unique_ptr<RealSwitchRig> make_real_rig();
 
 }  // namespace ml2::of

@@ -1,0 +1,1 @@
+ml2_test(openflow_fake_switch_test LABEL unit SOURCES openflow_fake_switch_test.cc LINK ml2_fake_switch)
