@@ -187,7 +187,7 @@ TEST_P(KernelLinks, DummyOrAClearReason) {
     EXPECT_EQ(status.error().kind, ErrorKind::Invalid);
     EXPECT_THAT(status.error().message, StartsWith("cannot create dummy 'dummy7': Operation not supported"));
     EXPECT_THAT(status.error().message, HasSubstr("this kernel has no driver for such a device"));
-    GTEST_SKIP() << status.error().message;
+    return;
   }
   kernel->run();
   ASSERT_NE(find_link(*kernel->snapshot(), "dummy7"), nullptr);
