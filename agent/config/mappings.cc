@@ -176,18 +176,24 @@ Status check_ovsdb_remote(std::string_view remote) {
   if (!remote.starts_with("tcp:") && !remote.starts_with("ssl:"))
     return bad("does not start with tcp:, ssl: or unix:");
   const std::string_view target = remote.substr(4);
-  const auto colon = target.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return bad("is not METHOD:HOST:PORT");
-  const std::string_view host = target.substr(0, colon);
-  const auto port = to_unsigned(target.substr(colon + 1));
-  if (!port || *port == 0 || *port > 65535) return bad("has no port from 1 to 65535 at its end");
-  if (host.front() == '[') {
-    const bool closed = host.back() == ']' && host.size() > 2;
-    const auto address = closed ? IpAddress::parse(host.substr(1, host.size() - 2)) : std::nullopt;
-    if (!address || !address->is_v6()) return bad("has no IPv6 address inside its brackets");
-  } else if (host.find(':') != std::string_view::npos) {
-    return bad("has more than one ':' in its host part; an IPv6 address needs brackets");
+  std::string_view port;
+  if (target.starts_with('[')) {
+    const auto bracket = target.find(']');
+    const auto inside = target.substr(1, bracket == std::string_view::npos ? bracket : bracket - 1);
+    const auto address = IpAddress::parse(inside);
+    if (bracket == std::string_view::npos || !address || !address->is_v6()) {
+      return bad("has no IPv6 address inside its brackets");
+    }
+    port = target.substr(bracket + 1);
+  } else {
+    const auto colon = target.find(':');
+    if (target.empty() || colon == 0) return bad("names no host");
+    if (colon != std::string_view::npos) port = target.substr(colon);
+    if (port.find(':', 1) != std::string_view::npos) return bad("needs brackets around its IPv6 address");
   }
+  if (port.empty()) return {};  // libopenvswitch takes 6640 then
+  const auto number = port.front() == ':' ? to_unsigned(port.substr(1)) : std::nullopt;
+  if (!number || *number == 0 || *number > 65535) return bad("has no port from 1 to 65535 at its end");
   return {};
 }
 

@@ -56,7 +56,8 @@ struct Bandwidth {
 [[nodiscard]] Result<std::map<std::string, std::uint64_t>> parse_packet_rates(const StringList& entries);
 // "openvswitch", "iptables", "iptables_hybrid" or "noop", of a short name or an incumbent's class path; "" is noop.
 [[nodiscard]] Result<std::string> firewall_driver_name(std::string_view value);
-// One OVSDB remote as ovsdb(7) writes them: "tcp:HOST:PORT", "ssl:HOST:PORT" (HOST may be [v6]), "unix:PATH".
+// One OVSDB remote as ovsdb(7) writes them: "tcp:HOST:PORT", "ssl:HOST:PORT" (HOST may be [v6], PORT defaults to 6640),
+// "unix:PATH".
 [[nodiscard]] Status check_ovsdb_remote(std::string_view remote);
 
 }  // namespace ml2::config

@@ -144,7 +144,7 @@ Result<Value> parse_host_address(std::string_view text) {
 
 Status check_items(const StringList& items, bool (*good)(std::string_view)) {
   for (const std::string& item : items) {
-    if (!good(item)) return invalid(fmt::format("entry '{}' is not", text::printable(item)));
+    if (!good(item)) return invalid(fmt::format("entry '{}' is none", text::printable(item)));
   }
   return {};
 }
@@ -191,8 +191,8 @@ Status check_list(const Option& option, const StringList& items) {
 
 Status check_string(const Option& option, const std::string& value) {
   switch (option.check) {
-    case Check::Mac: return Mac::parse(value) ? Status() : Status(invalid("it is not"));
-    case Check::Cidr: return IpNetwork::parse(value) ? Status() : Status(invalid("it is not"));
+    case Check::Mac: return Mac::parse(value) ? Status() : Status(invalid("it is no MAC address"));
+    case Check::Cidr: return IpNetwork::parse(value) ? Status() : Status(invalid("it is no network"));
     case Check::OvsdbRemote: return check_ovsdb_remote(value);
     case Check::FirewallDriver: return outcome(firewall_driver_name(value));
     default: break;
@@ -297,7 +297,7 @@ Result<Value> parse_value(const Option& option, std::string_view text) {
     case OptionType::Port: return parse_integer(option, text);
     case OptionType::Float: return parse_number(option, text);
     case OptionType::Ip:
-      if (!IpAddress::parse(text)) return invalid("it is not");
+      if (!IpAddress::parse(text)) return invalid("it is no address");
       return Value(std::string(text));
     case OptionType::HostAddress: return parse_host_address(text);
     case OptionType::String:

@@ -1,0 +1,1 @@
+ml2_fuzz(ini_fuzz SOURCES ini_fuzz.cc LINK ml2_config)
