@@ -27,6 +27,7 @@ struct InterfaceFact {
   std::string type;                 // Interface.type
   std::optional<OfPort> ofport;     // absent: not assigned yet, or refused (then `error` says why)
   std::string error;                // ovs-vswitchd's words
+  std::string peer;                 // Interface.options:peer, of a patch port
   std::string iface_id;             // external_ids:iface-id, empty when absent
   std::string attached_mac;         // external_ids:attached-mac, empty when absent
   std::optional<std::int64_t> tag;  // Port.tag
@@ -34,6 +35,7 @@ struct InterfaceFact {
 };
 
 struct Facts {
+  bool settled = true;  // ovs-vswitchd has carried out all that the rows say (cur_cfg has reached next_cfg)
   std::map<std::string, InterfaceFact> interfaces;  // by Interface name
   std::map<std::string, std::string> bridges;       // bridge name -> datapath_id (empty until ovs-vswitchd made it)
   std::set<std::string> iface_types;                // types that this ovs-vswitchd supports
