@@ -26,6 +26,14 @@ struct PhysicalNetwork {
   std::optional<OfPort> phy_ofport;
 };
 
+// A bridge that is no longer mapped and still has our patch port.
+struct UnmappedBridge {
+  std::string bridge;
+  bool joined = false;  // to the integration bridge; frames may still pass
+  std::optional<OfPort> int_ofport;
+  std::optional<OfPort> phy_ofport;
+};
+
 // A segment with at least one wired port here.
 struct LocalSegment {
   Segment segment;
@@ -43,7 +51,8 @@ struct Build {
   const Facts& facts;
   Desired desired;
 
-  std::map<std::string, PhysicalNetwork> physical_networks;   // by physical network
+  std::map<std::string, PhysicalNetwork> physical_networks;  // by physical network
+  std::vector<UnmappedBridge> unmapped;
   std::optional<OfPort> patch_tun;                            // on the integration bridge
   std::optional<OfPort> patch_int;                            // on the tunnel bridge
   std::map<NetworkType, std::vector<OfPort>> tunnel_ofports;  // of VTEP ports that have a number; sorted

@@ -13,6 +13,7 @@ InterfaceFact fact_of(const ovsdb::InterfaceRow& row) {
   fact.type = row.type;
   if (row.ofport) fact.ofport = OfPort::make(*row.ofport);
   fact.error = row.error;
+  if (row.type == "patch") fact.peer = value_of(row.options, "peer");
   fact.iface_id = value_of(row.external_ids, "iface-id");
   fact.attached_mac = value_of(row.external_ids, "attached-mac");
   return fact;
@@ -23,6 +24,7 @@ InterfaceFact fact_of(const ovsdb::InterfaceRow& row) {
 Facts gather_facts(const ovsdb::Vswitch& vswitch, const std::set<IpAddress>& host_addresses,
                    const LocalVlans& previous) {
   Facts facts;
+  facts.settled = vswitch.cur_cfg >= vswitch.next_cfg;
   for (const auto& [name, row] : vswitch.interfaces) {
     InterfaceFact fact = fact_of(row);
     if (const auto port = vswitch.interface_port.find(name); port != vswitch.interface_port.end()) {

@@ -62,6 +62,9 @@ void compile_flows_int(Build& build) {
   for (const auto& [name, physical] : build.physical_networks) {
     if (physical.int_ofport) drop_port(build, *physical.int_ofport, cookie_of_pipeline());
   }
+  for (const UnmappedBridge& unmapped : build.unmapped) {
+    if (unmapped.joined && unmapped.int_ofport) drop_port(build, *unmapped.int_ofport, cookie_of_pipeline());
+  }
   for (const auto& [interface, cookie] : build.dead) {
     if (const auto ofport = build.facts.interfaces.at(interface).ofport) drop_port(build, *ofport, cookie);
   }

@@ -1,6 +1,5 @@
 // Flows of the physical bridges (neutron openflow/native/br_phys.py).
 #include "datapath/compile/build.h"
-#include "datapath/compile/names.h"
 #include "datapath/openflow/actions.h"
 
 namespace ml2 {
@@ -12,6 +11,11 @@ using of::PhysTable;
 
 void normal(Build& build, const std::string& bridge) {
   build.flow(bridge, PhysTable::Input, 0, Match(), Actions(PhysTable::Input).normal().text(), cookie_of_pipeline());
+}
+
+void drop(Build& build, const std::string& bridge, OfPort in_port) {
+  build.flow(bridge, PhysTable::Input, 2, Match().in_port(in_port), Actions(PhysTable::Input).drop().text(),
+             cookie_of_pipeline());
 }
 
 // Local VLAN to provider VLAN, or to no VLAN.
@@ -30,28 +34,22 @@ void to_physical(Build& build, const LocalSegment& local) {
   build.flow(physical->second.bridge, PhysTable::Input, 4, match, actions.text(), cookie_of(local.segment));
 }
 
-// A bridge that is mapped no longer but still has our patch port: our flows go, but for the one without which the
-// operator's own ports on it would be cut off (its fail_mode is secure). Once the port is gone it is left alone.
-void unmapped(Build& build) {
-  for (const auto& [name, fact] : build.facts.interfaces) {
-    if (!fact.owned || fact.type != "patch" || build.desired.bridges.contains(fact.bridge)) continue;
-    if (name == patch_port_name(kPhysPrefix, fact.bridge)) normal(build, fact.bridge);
-  }
-}
-
 }  // namespace
 
 void compile_flows_phys(Build& build) {
   for (const auto& [name, physical] : build.physical_networks) {
     normal(build, physical.bridge);
     if (!physical.phy_ofport) continue;
-    build.flow(physical.bridge, PhysTable::Input, 2, Match().in_port(*physical.phy_ofport),
-               Actions(PhysTable::Input).drop().text(), cookie_of_pipeline());
+    drop(build, physical.bridge, *physical.phy_ofport);
   }
   for (const auto& [key, local] : build.segments) {
     if (local.segment.type == NetworkType::Flat || local.segment.type == NetworkType::Vlan) to_physical(build, local);
   }
-  if (build.intent.complete) unmapped(build);
+  // Without it the operator's own ports on the bridge would be cut off: its fail_mode is secure.
+  for (const UnmappedBridge& unmapped : build.unmapped) {
+    normal(build, unmapped.bridge);
+    if (unmapped.joined && unmapped.phy_ofport) drop(build, unmapped.bridge, *unmapped.phy_ofport);
+  }
 }
 
 }  // namespace ml2

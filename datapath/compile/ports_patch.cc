@@ -1,6 +1,9 @@
 // Patch ports between br-int and the other bridges (ovs_neutron_agent.py setup_physical_bridges(),
 // setup_tunnel_br()).
+#include <utility>
+
 #include "datapath/compile/build.h"
+#include "datapath/compile/names.h"
 #include "datapath/openflow/match.h"
 
 namespace ml2 {
@@ -52,11 +55,37 @@ void compile_physical(Build& build, PhysicalNetwork& physical) {
   build.desired.ports.insert_or_assign(physical.phy_port, std::move(phy_side));
 }
 
+// Taking a bridge off its physical network: first the pair is parted, with its drop flows still in; then the flows
+// go; then, as nothing names them any more, the ports (diff/).
+void compile_unmapped(Build& build) {
+  const std::string& integration = build.node().integration_bridge;
+  for (const auto& [name, fact] : build.facts.interfaces) {
+    if (!fact.owned || fact.type != kPatch || build.desired.bridges.contains(fact.bridge)) continue;
+    if (name != patch_port_name(kPhysPrefix, fact.bridge)) continue;
+    UnmappedBridge unmapped;
+    unmapped.bridge = fact.bridge;
+    unmapped.phy_ofport = fact.ofport;
+    const std::string int_port = patch_port_name(kIntPrefix, fact.bridge);
+    const auto int_side = build.facts.interfaces.find(int_port);
+    if (int_side != build.facts.interfaces.end() && int_side->second.owned &&
+        int_side->second.bridge == integration) {
+      unmapped.int_ofport = int_side->second.ofport;
+      unmapped.joined = fact.peer != kNoPeer || int_side->second.peer != kNoPeer || !build.facts.settled;
+    }
+    if (unmapped.joined) {
+      build.desired.ports.insert_or_assign(int_port, patch(integration, kNoPeer));
+      build.desired.ports.insert_or_assign(name, patch(fact.bridge, kNoPeer));
+    }
+    build.unmapped.push_back(std::move(unmapped));
+  }
+}
+
 }  // namespace
 
 void compile_patch_ports(Build& build) {
   const NodeConfig& node = build.node();
   for (auto& [name, physical] : build.physical_networks) compile_physical(build, physical);
+  if (build.intent.complete) compile_unmapped(build);
   if (!node.has_tunnels()) return;
 
   // No loop is possible through the tunnel bridge: it drops what it does not know, from its first packet on
