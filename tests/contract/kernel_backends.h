@@ -1,7 +1,11 @@
-// The two implementations of the Kernel seam, as the contract suite sees them.
+// Backend: the two implementations of the Kernel seam, as the contract suite sees them.
 //
-// Each backend has two network namespaces of its own: 0, where most happens, and 1, the "VM's". The real ones are
-// made by unshare(2) on short-lived threads and have no name anywhere: they are gone with the process.
+// Where in the walk: tests only. Each backend has two network namespaces of its own: 0, where most happens, and 1, the
+//   "VM's". The real ones are made by unshare(2) on short-lived threads and have no name anywhere: they are gone with
+//   the process, however that ends.
+// Threading: one thread; the ones it starts are joined before a call returns.
+// Failure: what keeps the tests from running is obstacle(); what fails otherwise fails the test.
+// What it does not do: it touches nothing outside its namespaces.
 #pragma once
 
 #include <gtest/gtest.h>
