@@ -156,9 +156,7 @@ class IdlDatabase::Impl {
     if (probe_) {
       probe_->run();
     } else if (ml2_time_msec() >= waiting_since_ + kPatience) {
-      if (auto probe = IdlServerProbe::open(options_.database, remotes_.joined())) {
-        probe_ = std::make_unique<IdlServerProbe>(*std::move(probe));
-      }
+      probe_ = std::make_unique<IdlServerProbe>(options_.database, remotes_.joined());
     }
   }
 
@@ -232,9 +230,6 @@ class IdlDatabase::Impl {
 Result<std::unique_ptr<IdlDatabase>> IdlDatabase::open(Options options) {
   Result<Remotes> remotes = parse_remotes(options.remotes);
   if (!remotes) return forward_error(remotes);
-  if (options.database.starts_with('_')) {
-    return invalid(fmt::format("database {} is the server's own", options.database));
-  }
   if (options.transaction_timeout.count() <= 0) {
     return invalid(
         fmt::format("a transaction timeout of {} ms: expected a positive one", options.transaction_timeout.count()));

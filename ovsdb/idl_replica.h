@@ -1,6 +1,6 @@
 // IdlReplica: one IDL and the Snapshot that follows it.
 //
-// Where in the walk: IdlDatabase's data, and the server's own list of databases (idl_server_probe.h).
+// Where in the walk: IdlDatabase has one.
 // Threading: the thread of the poll loop.
 // Failure: open() is Invalid for a table or column that the compiled-in schema does not have.
 // What it does not do: no transactions.

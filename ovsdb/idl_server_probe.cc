@@ -2,36 +2,47 @@
 
 #include <fmt/format.h>
 
+#include <nlohmann/json.hpp>
+#include <utility>
+
 namespace ml2::ovsdb {
 
-Result<IdlServerProbe> IdlServerProbe::open(const std::string& database, const std::string& remotes) {
-  auto server = IdlReplica::open("_Server", {{"Database", {"name", "model", "connected"}}});
-  if (!server) return forward_error(server);
-  ml2_idl_connect(server->idl(), remotes.c_str(), false, 0);
-  return IdlServerProbe(*std::move(server), database, remotes);
-}
+IdlServerProbe::IdlServerProbe(std::string database, const std::string& remotes)
+    : database_(std::move(database)), query_(ml2_server_query_open(remotes.c_str())) {}
 
 std::string IdlServerProbe::finding() const {
-  if (!server_.following()) return "";
+  const char* answer = ml2_server_query_answer(query_.get());
+  return answer == nullptr ? "" : explain_databases(answer, database_, ml2_server_query_name(query_.get()));
+}
+
+std::string explain_databases(std::string_view answer, const std::string& database, const std::string& server) {
+  // [{"rows": [{"name": "ML2", "model": "standalone", "connected": true}, ...]}]
+  const auto reply = nlohmann::json::parse(answer, nullptr, false);
+  if (!reply.is_array() || reply.empty() || !reply[0].is_object() || !reply[0].contains("rows")) return "";
+  const auto text = [](const nlohmann::json& row, const char* column) -> std::string {
+    return row.is_object() && row.contains(column) && row.at(column).is_string() ? row.at(column).get<std::string>()
+                                                                                 : "";
+  };
   std::string others;
-  for (const auto& [uuid, row] : server_.snapshot()->table("Database")) {
-    const std::string name = row->column("name").string().value_or("");
-    if (name == database_) {
-      if (row->column("connected").boolean().value_or(true)) return "";
-      return fmt::format("the server at {} has database {} but no connection to the rest of its {}", remotes_,
-                         database_, row->column("model").string().value_or("cluster"));
+  for (const auto& row : reply[0].at("rows")) {
+    const std::string name = text(row, "name");
+    if (name == database) {
+      if (row.value("connected", true)) return "";
+      return fmt::format(
+          "the server at {} has database {} but no connection to {}", server, database,
+          text(row, "model") == "relay" ? "the server that it relays" : "enough of the other servers of its cluster");
     }
-    if (name != "_Server") others += (others.empty() ? "" : ", ") + name;
+    if (name != "_Server" && !name.empty()) others += (others.empty() ? "" : ", ") + name;
   }
   std::string advice;
-  if (database_ == "ML2") {
+  if (database == "ML2") {
     advice =
         "; create it and add it to the server: ml2-db create /etc/openvswitch/ml2.db && "
         "ml2-db add /etc/openvswitch/ml2.db";
-  } else if (database_ == "Open_vSwitch") {
+  } else if (database == "Open_vSwitch") {
     advice = "; is this the ovsdb-server of openvswitch-switch?";
   }
-  return fmt::format("the server at {} has no database named {} (it has: {}){}", remotes_, database_,
+  return fmt::format("the server at {} has no database named {} (it has: {}){}", server, database,
                      others.empty() ? "none" : others, advice);
 }
 

@@ -7,28 +7,34 @@
 // What it does not do: with several remotes it reaches one of them, not all.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <string_view>
 
-#include "ovsdb/idl_replica.h"
+#include "ovsdb/idl_server_shim.h"
 
 namespace ml2::ovsdb {
 
 class IdlServerProbe {
  public:
-  [[nodiscard]] static Result<IdlServerProbe> open(const std::string& database, const std::string& remotes);
+  IdlServerProbe(std::string database, const std::string& remotes);
 
-  void run() { server_.run(); }
-  void wait() { ml2_idl_wait(server_.idl()); }
+  void run() { ml2_server_query_run(query_.get()); }
+  void wait() { ml2_server_query_wait(query_.get()); }
   // A sentence: why the server does not serve the database, and what to do; empty: no reason found (yet).
   [[nodiscard]] std::string finding() const;
 
  private:
-  IdlServerProbe(IdlReplica server, std::string database, std::string remotes)
-      : server_(std::move(server)), database_(std::move(database)), remotes_(std::move(remotes)) {}
+  struct Close {
+    void operator()(ml2_server_query* query) const { ml2_server_query_close(query); }
+  };
 
-  IdlReplica server_;
   std::string database_;
-  std::string remotes_;
+  std::unique_ptr<ml2_server_query, Close> query_;
 };
+
+// What the server's answer (see idl_server_shim.h) means for `database`.
+[[nodiscard]] std::string explain_databases(std::string_view answer, const std::string& database,
+                                            const std::string& server);
 
 }  // namespace ml2::ovsdb

@@ -1,19 +1,18 @@
 #include "ovsdb/idl_shim.h"
 
 #include <config.h>
+#include <ovsdb/ml2-idl.h>  // generated: ovsdb/CMakeLists.txt
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/ovsdb-data.h"
 #include "lib/ovsdb-idl-provider.h"
 #include "lib/ovsdb-idl.h"
-#include "lib/ovsdb-server-idl.h"
 #include "lib/stream-ssl.h"
 #include "lib/stream.h"
 #include "lib/util.h"
 #include "lib/vswitch-idl.h"
 #include "openvswitch/json.h"
-#include "ovsdb/ml2-idl.h"
 
 struct ml2_idl {
   struct ovsdb_idl* idl;
@@ -35,7 +34,7 @@ static void parse_nothing(struct ovsdb_idl_row* row, const struct ovsdb_datum* d
 static void unparse_nothing(struct ovsdb_idl_row* row) { (void)row; }
 
 static const struct ovsdb_idl_class* find_class(const char* database) {
-  const struct ovsdb_idl_class* const known[] = {&ovsrec_idl_class, &ml2rec_idl_class, &serverrec_idl_class};
+  const struct ovsdb_idl_class* const known[] = {&ovsrec_idl_class, &ml2rec_idl_class};
   for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
     if (!strcmp(known[i]->database, database)) return known[i];
   }
@@ -97,6 +96,9 @@ struct ml2_idl* ml2_idl_create(const char* database, const struct ml2_idl_choice
       columns[j] = *column;
       columns[j].parse = parse_nothing;
       columns[j].unparse = unparse_nothing;
+      // Nor need the IDL know where references point: it would read the UUIDs of the tables that are left out.
+      if (columns[j].type.key.type == OVSDB_TYPE_UUID) columns[j].type.key.uuid.refTableName = NULL;
+      if (columns[j].type.value.type == OVSDB_TYPE_UUID) columns[j].type.value.uuid.refTableName = NULL;
     }
   }
   idl->idl = ovsdb_idl_create_unconnected(&idl->class, false);

@@ -50,7 +50,7 @@ struct ml2_idl_choice {
   size_t n_columns;
 };
 
-// NULL when `database` (Open_vSwitch, ML2, _Server), a table or a column is unknown; then *unknown names it.
+// NULL when `database` (Open_vSwitch, ML2), a table or a column is unknown; then *unknown names it.
 struct ml2_idl* ml2_idl_create(const char* database, const struct ml2_idl_choice* choices, size_t n,
                                const char** unknown);
 void ml2_idl_destroy(struct ml2_idl* idl);

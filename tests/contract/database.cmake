@@ -1,2 +1,6 @@
-ml2_test(database_contract_test LABEL contract SOURCES database_contract_test.cc database_server.cc LINK
-             ml2_fake_database ml2_ovsdb_idl)
+ml2_test(database_contract_test LABEL contract
+  SOURCES database_contract_test.cc database_contract_rules_test.cc database_server.cc
+  LINK ml2_fake_database ml2_ovsdb_idl)
+ml2_test(database_idl_test LABEL contract
+  SOURCES database_idl_test.cc database_cluster_test.cc database_server.cc
+  LINK ml2_ovsdb_idl)
