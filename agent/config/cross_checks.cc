@@ -171,7 +171,8 @@ void check_bridges(const std::vector<Setting>& settings, std::vector<std::string
   const Named bandwidths = named(settings, "ovs", "resource_provider_bandwidths");
   const auto rates = parse_bandwidths(list(bandwidths.setting));
   if (!rates) return;
-  for (const auto& [bridge, rate] : *rates) {
+  for (const auto& rate : *rates) {
+    const std::string& bridge = rate.first;
     const bool mapped = std::ranges::any_of(*bridges, [&](const auto& entry) { return entry.second == bridge; });
     if (mapped) continue;
     errors.push_back(complaint(bandwidths, fmt::format("has the bridge '{}', which is not in {}",
