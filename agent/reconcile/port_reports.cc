@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
-#include "datapath/compile/cookies.h"
+#include "datapath/compile/compile.h"
 
 namespace ml2::reconcile {
 namespace {
 
 bool pending(const Port& port, const PortState& state, const Plan& plan, const Facts& facts) {
-  if (plan.pending_cookies.contains(cookie_of(port.id)) || plan.pending_cookies.contains(cookie_of(port.segment))) {
+  if (plan.pending_cookies.contains(cookie_of_port(port.id)) ||
+      plan.pending_cookies.contains(cookie_of(port.segment))) {
     return true;
   }
   const auto interface = facts.interfaces.find(state.interface);

@@ -250,7 +250,7 @@ std::map<std::string, of::SwitchStatus> Reconciler::switch_status() const {
 
 void Reconciler::judge_ports() {
   std::map<Uuid, intent::PortReport> reports =
-      port_reports(*seams_.source.intent(), desired_, plan_, facts_, port_reports_);
+      reconcile::port_reports(*seams_.source.intent(), desired_, plan_, facts_, port_reports_);
   for (const auto& [id, now] : reports) {
     const auto before = port_reports_.find(id);
     if (before != port_reports_.end() && before->second == now) continue;

@@ -1,0 +1,1 @@
+ml2_test(reconciler_test LABEL unit SOURCES reconciler_test.cc LINK ml2_fake_node)

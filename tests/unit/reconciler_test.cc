@@ -1,0 +1,237 @@
+// agent/reconcile: the gate, convergence, restarts and failures, on a node in memory.
+#include "agent/reconcile/reconciler.h"
+
+#include <gmock/gmock.h>
+
+#include "agent/reconcile/plan_text.h"
+#include "datapath/openflow/cookie.h"
+#include "tests/fakes/fake_node.h"
+
+namespace ml2::reconcile {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+const Uuid kNetwork = *Uuid::parse("11111111-0000-4000-8000-000000000001");
+const Uuid kPort = *Uuid::parse("22222222-0000-4000-8000-000000000001");
+
+NodeConfig node() {
+  return {.host = "hv1",
+          .bridge_mappings = {{"physnet1", "br-ex"}},
+          .local_ip = IpAddress::parse("192.0.2.1"),
+          .tunnel_types = {NetworkType::Vxlan}};
+}
+
+Intent intent_with_port() {
+  Intent intent{.node = node(), .complete = true};
+  intent.ports.emplace(kPort,
+                       Port{.id = kPort,
+                            .name = "vm1",
+                            .segment = {.network = kNetwork, .type = NetworkType::Vxlan, .segmentation_id = 1001},
+                            .mac = *Mac::parse("fa:16:3e:00:00:01")});
+  intent.vteps.insert(Vtep{.type = NetworkType::Vxlan, .address = *IpAddress::parse("192.0.2.2"), .host = "hv2"});
+  return intent;
+}
+
+// A node with everything wired.
+class Wired : public ::testing::Test {
+ protected:
+  Wired() : node_(node()) {
+    node_.add_bridge("br-ex");
+    node_.source().set(intent_with_port());
+    node_.run();
+    node_.plug("tap1", kPort);
+    node_.run();
+  }
+  void expect_converged() {
+    EXPECT_TRUE(node_.agent().converged()) << to_text(node_.agent().plan(), node_.agent().node());
+    EXPECT_EQ(node_.agent().port_reports().at(kPort).status, intent::PortStatus::Active)
+        << node_.agent().port_reports().at(kPort).reason;
+  }
+
+  FakeNode node_;
+};
+
+TEST(Gate, NothingIsChangedBeforeEverythingWasRead) {
+  FakeNode fake(node());
+  fake.run();
+  EXPECT_FALSE(fake.agent().in_sync());
+  EXPECT_THAT(fake.agent().gate(), Contains(HasSubstr("test at memory not read yet")));
+  EXPECT_EQ(fake.transactions(), 0U);
+
+  fake.vswitch().disconnect();
+  fake.source().set(intent_with_port());
+  fake.start_agent();
+  fake.run();
+  EXPECT_EQ(fake.transactions(), 0U);
+}
+
+TEST(Gate, WaitsForTheFlowsOfBridgesThatExist) {
+  FakeNode fake(node());
+  fake.add_bridge("br-int");
+  fake.run_vswitchd();
+  fake.of_switch("br-int").disconnect();
+  fake.source().set(intent_with_port());
+  fake.run();
+  EXPECT_THAT(fake.agent().gate(), Contains(HasSubstr("flows of bridge br-int")));
+  EXPECT_EQ(fake.transactions(), 0U);
+  fake.of_switch("br-int").reconnect();
+  fake.run();
+  EXPECT_TRUE(fake.agent().in_sync());
+}
+
+TEST(Gate, OpensOnAHostWithoutABridgeOfOurs) {
+  FakeNode fake(node());
+  fake.source().set(intent_with_port());
+  fake.run();
+  EXPECT_TRUE(fake.agent().in_sync());
+  EXPECT_TRUE(fake.of_switch("br-int").table().size() > 3);
+  EXPECT_THAT(fake.agent().problems(), Contains(HasSubstr("br-ex")));
+}
+
+TEST_F(Wired, Converges) {
+  expect_converged();
+  EXPECT_THAT(node_.agent().problems(), IsEmpty());
+  EXPECT_EQ(node_.source().last_report().ports.at(kPort).status, intent::PortStatus::Active);
+}
+
+TEST_F(Wired, ARestartChangesNothing) {
+  const std::size_t transactions = node_.transactions();
+  const std::size_t bundles = node_.bundles();
+  node_.start_agent();
+  node_.run();
+  expect_converged();
+  EXPECT_EQ(node_.transactions(), transactions);
+  EXPECT_EQ(node_.bundles(), bundles);
+}
+
+TEST_F(Wired, ARestartWithTheSourceAwayChangesNothing) {
+  const std::size_t transactions = node_.transactions();
+  const of::FlowSet flows = node_.of_switch("br-int").table();
+  Intent nothing{.node = node(), .complete = false};
+  node_.source().set(nothing);
+  node_.start_agent();
+  node_.run();
+  EXPECT_EQ(node_.transactions(), transactions);
+  EXPECT_EQ(node_.of_switch("br-int").table(), flows);
+}
+
+TEST_F(Wired, ARestartOfVswitchdBringsAllFlowsBack) {
+  const of::FlowSet before = node_.of_switch("br-int").table();
+  node_.of_switch("br-int").restart();
+  node_.run();
+  expect_converged();
+  EXPECT_EQ(node_.of_switch("br-int").table(), before);
+}
+
+TEST_F(Wired, WhileASwitchIsAwayItIsLeftAloneAndTheOthersGoOn) {
+  node_.of_switch("br-tun").disconnect();
+  Intent more = intent_with_port();
+  const Uuid second = Uuid::random();
+  Port port = more.ports.at(kPort);
+  port.id = second;
+  more.ports.emplace(second, port);
+  node_.source().set(more);
+  node_.plug("tap2", second);
+  node_.run();
+  const auto tun_before = node_.of_switch("br-tun").sent().size();
+  EXPECT_FALSE(node_.agent().converged());
+  node_.of_switch("br-tun").reconnect();
+  node_.run();
+  expect_converged();
+  EXPECT_LE(node_.of_switch("br-tun").sent().size(), tun_before + 1);
+}
+
+TEST_F(Wired, AFlowDeletedByHandIsRepairedAndAForeignOneIsLeftAlone) {
+  const of::FlowSet before = node_.of_switch("br-int").table();
+  const of::FlowKey foreign{0, 7, "udp,tp_dst=53"};
+  node_.of_switch("br-int").remove(before.begin()->first);
+  node_.of_switch("br-int").put(foreign, {.actions = "drop", .cookie = 0x1234});
+  node_.run();
+  expect_converged();
+  of::FlowSet after = node_.of_switch("br-int").table();
+  EXPECT_EQ(after.erase(foreign), 1U);
+  EXPECT_EQ(after, before);
+}
+
+TEST_F(Wired, ARefusedBundleIsNotRetriedHotAndSaysSo) {
+  node_.of_switch("br-int").refuse_next_bundle({ErrorKind::Invalid, "OFPBAC_BAD_OUT_PORT"});
+  const std::size_t before = node_.of_switch("br-int").sent().size();
+  node_.of_switch("br-int").remove(node_.of_switch("br-int").table().begin()->first);
+  node_.run(5);
+  EXPECT_EQ(node_.of_switch("br-int").sent().size(), before + 1);
+  EXPECT_THAT(node_.agent().problems(), Contains(HasSubstr("OFPBAC_BAD_OUT_PORT")));
+  node_.clock().advance(BackOff::kFirst);
+  node_.run();
+  EXPECT_EQ(node_.of_switch("br-int").sent().size(), before + 2);
+  expect_converged();
+  EXPECT_THAT(node_.agent().problems(), IsEmpty());
+}
+
+TEST_F(Wired, ALostOutcomeIsJudgedByTheNextReading) {
+  node_.of_switch("br-int").lose_next_outcome();
+  node_.of_switch("br-int").remove(node_.of_switch("br-int").table().begin()->first);
+  node_.run(3);
+  node_.clock().advance(BackOff::kFirst);
+  node_.run();
+  expect_converged();
+}
+
+TEST_F(Wired, ARefusedTransactionIsNotRetriedHot) {
+  node_.vswitch().fail_next_commit({ErrorKind::Invalid, "constraint violation"});
+  Intent more = intent_with_port();
+  more.vteps.insert(Vtep{.type = NetworkType::Vxlan, .address = *IpAddress::parse("192.0.2.3"), .host = "hv3"});
+  node_.source().set(more);
+  const std::uint64_t before = node_.agent().counters().transactions;
+  node_.run(5);
+  EXPECT_EQ(node_.agent().counters().transactions, before + 1);
+  EXPECT_THAT(node_.agent().problems(), Contains(HasSubstr("constraint violation")));
+  node_.clock().advance(BackOff::kFirst);
+  node_.run();
+  expect_converged();
+}
+
+TEST_F(Wired, ARestartOfTheDatabaseChangesNothing) {
+  const std::size_t transactions = node_.transactions();
+  node_.vswitch().restart();
+  node_.run();
+  expect_converged();
+  EXPECT_EQ(node_.transactions(), transactions);
+}
+
+TEST_F(Wired, ALostReplyOfTheDatabaseDoesNotDoubleAnything) {
+  node_.vswitch().lose_next_reply();
+  Intent more = intent_with_port();
+  more.vteps.insert(Vtep{.type = NetworkType::Vxlan, .address = *IpAddress::parse("192.0.2.3"), .host = "hv3"});
+  node_.source().set(more);
+  node_.run(5);
+  node_.clock().advance(BackOff::kFirst);
+  node_.run();
+  expect_converged();
+  std::size_t ports = 0;
+  for (const auto& [uuid, row] : node_.vswitch().server().table("Port")) {
+    if (row->column("name").string() == "vxlan-c0000203") ++ports;
+  }
+  EXPECT_EQ(ports, 1U);
+}
+
+TEST_F(Wired, AnUnpluggedPortIsDownWithTheReasonAndItsFlowsGo) {
+  node_.unplug("tap1");
+  node_.run();
+  EXPECT_TRUE(node_.agent().converged());
+  EXPECT_EQ(node_.agent().port_reports().at(kPort).status, intent::PortStatus::Down);
+  EXPECT_THAT(node_.agent().port_reports().at(kPort).reason, HasSubstr("iface-id"));
+  for (const auto& [key, body] : node_.of_switch("br-tun").table()) EXPECT_NE(key.match, "tun_id=0x3e9");
+}
+
+TEST_F(Wired, AnActivePortDoesNotFlapWhileAChangeIsOnItsWay) {
+  node_.of_switch("br-int").disconnect();
+  node_.run(3);
+  EXPECT_EQ(node_.agent().port_reports().at(kPort).status, intent::PortStatus::Active);
+}
+
+}  // namespace
+}  // namespace ml2::reconcile
