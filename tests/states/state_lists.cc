@@ -1,0 +1,96 @@
+#include "tests/states/state_lists.h"
+
+namespace ml2::testing {
+namespace {
+
+constexpr NetworkType kVxlan = NetworkType::Vxlan;
+
+// Networks 101... , ports 1...
+
+std::vector<State> tunnels() {
+  const State nothing = base_state().named("nothing");
+  const State one_port = State(nothing.named("one_port")).port(1, vxlan(101, 1270)).vtep(kVxlan, "10.0.0.2");
+  const State two_networks = State(one_port.named("two_networks"))
+                                 .port(2, vxlan(102, 1271))
+                                 .port(3, vxlan(101, 1270))
+                                 .vtep(kVxlan, "10.0.0.3");
+  State host_gone = State(two_networks.named("host_gone")).without_vtep(kVxlan, "10.0.0.2").without_port(1);
+  // Network 101 loses its last port: its VLAN is free again.
+  const State network_gone = State(host_gone.named("network_gone")).without_port(3);
+  const State reused = State(network_gone.named("reused")).port(4, vxlan(103, 1272)).port(5, vxlan(101, 1270));
+  return {nothing, one_port, two_networks, host_gone, network_gone, reused};
+}
+
+std::vector<State> all_types() {
+  State nothing = base_state().named("nothing");
+  nothing.intent.node.tunnel_types = {kVxlan, NetworkType::Gre, NetworkType::Geneve};
+  State all = nothing.named("all");
+  all.port(1, vxlan(101, 1270))
+      .port(2, vlan(102, "physnet1", 100))
+      .port(3, flat(103, "physnet1"))
+      .port(4, local(104));
+  all.port(5, gre(105, 977)).port(6, geneve(106, 237));
+  all.vtep(kVxlan, "10.0.0.2").vtep(NetworkType::Gre, "10.0.0.2").vtep(NetworkType::Geneve, "10.0.0.2");
+  // The same port on another segment: its VLAN changes, nobody else's does.
+  const State moved = State(all.named("moved")).port(2, vlan(107, "physnet1", 200)).without_port(3);
+  return {nothing, all, moved};
+}
+
+std::vector<State> ports() {
+  State alive = base_state().named("alive");
+  alive.port(1, vxlan(101, 1270)).port(2, vlan(102, "physnet1", 100)).vtep(kVxlan, "10.0.0.2");
+  State down = alive.named("admin_down");
+  down.intent.ports.at(uuid_of(1)).admin_state_up = false;
+  // Refused, unknown to the source, not plugged, and of a segment that this host cannot carry.
+  State troubled = alive.named("troubled");
+  troubled.port(3, vxlan(101, 1270), false).port(4, vlan(103, "physnet9", 7)).port(5, geneve(104, 9));
+  troubled.port(6, vlan(102, "physnet1", 4095)).port(7, vxlan(105, 1U << 24U));
+  troubled.intent.refused[uuid_of(8)] = "mac_address fa:16 of port 8 is no MAC address";
+  troubled.plugged["tap8"] = uuid_of(8);
+  troubled.plugged["tap9"] = uuid_of(9);
+  return {alive, down, troubled};
+}
+
+std::vector<State> bridges() {
+  State without = base_state().named("no_bridge");
+  without.bridges.clear();
+  without.port(1, vlan(101, "physnet1", 100)).port(2, vxlan(102, 5)).vtep(kVxlan, "10.0.0.2");
+  State with = without.named("with_bridge");
+  with.bridges = {"br-ex"};
+  State mapped_more = with.named("two_bridges");
+  mapped_more.bridges = {"br-ex", "br-provider-storage"};
+  mapped_more.intent.node.bridge_mappings["storage"] = "br-provider-storage";
+  mapped_more.port(3, vlan(103, "storage", 100)).port(4, flat(104, "storage"));
+  return {without, with, mapped_more};
+}
+
+std::vector<State> local_ip() {
+  const State usable = State(base_state().named("usable")).port(1, vxlan(101, 1270)).vtep(kVxlan, "10.0.0.2");
+  State gone = usable.named("address_gone");
+  gone.addresses = {ip("127.0.0.1")};
+  gone.keeps_past = true;  // tunnels that are there go on working
+  return {usable, gone, usable.named("address_back")};
+}
+
+std::vector<State> tunnels_over_ipv6() {
+  State state = base_state().named("vxlan_and_gre");
+  state.intent.node.local_ip = ip("2001:db8::1");
+  state.intent.node.tunnel_types = {kVxlan, NetworkType::Gre};
+  state.intent.node.vxlan_udp_port = 8472;
+  state.intent.node.tunnel_csum = true;
+  state.intent.node.dscp = 46;
+  state.addresses = {ip("2001:db8::1")};
+  state.port(1, vxlan(101, 1270)).port(2, gre(102, 5));
+  state.vtep(kVxlan, "2001:db8::2").vtep(NetworkType::Gre, "2001:db8::2").vtep(kVxlan, "10.0.0.2");
+  state.vtep(kVxlan, "2001:db8::1");
+  return {state};
+}
+
+}  // namespace
+
+std::map<std::string, std::vector<State>> state_lists() {
+  return {{"tunnels", tunnels()}, {"all_types", all_types()}, {"ports", ports()},
+          {"bridges", bridges()}, {"local_ip", local_ip()},   {"tunnels_over_ipv6", tunnels_over_ipv6()}};
+}
+
+}  // namespace ml2::testing
