@@ -15,7 +15,9 @@ namespace {
 constexpr int kProbeSeconds = 5;       // silence after which an echo request goes out; as long again, and it is dead
 constexpr int kMaxBackoffSeconds = 1;  // so that a restart of ovs-vswitchd is noticed within a second
 constexpr std::uint8_t kDscp = 0;      // of no meaning on a UNIX socket
-constexpr std::uint32_t kVersions = 1U << OFP14_VERSION;
+// Older ones are let in to be told apart from a switch that is away: see version().
+constexpr std::uint32_t kVersions =
+    1U << OFP10_VERSION | 1U << OFP11_VERSION | 1U << OFP12_VERSION | 1U << OFP13_VERSION | 1U << OFP14_VERSION;
 
 }  // namespace
 
@@ -39,6 +41,7 @@ void RconnShim::wait() {
 
 bool RconnShim::connected() const { return rconn_is_connected(rconn_.get()); }
 unsigned RconnShim::epoch() const { return rconn_get_connection_seqno(rconn_.get()); }
+int RconnShim::version() const { return rconn_get_version(rconn_.get()); }
 int RconnShim::last_error() const { return rconn_get_last_error(rconn_.get()); }
 
 // rconn_send() frees the message in any case; its error is a lost connection, which epoch() tells.

@@ -32,7 +32,9 @@ class RconnShim {
   [[nodiscard]] bool connected() const;
   // Another number after each connection made and each connection lost.
   [[nodiscard]] unsigned epoch() const;
-  // errno of the last failure to connect, 0 before any; EPROTO: the two sides have no OpenFlow version in common.
+  // The OpenFlow version agreed on, as on the wire: 1 is 1.0, 5 is 1.4. Of a connection only.
+  [[nodiscard]] int version() const;
+  // errno of the last failure to connect, 0 before any.
   [[nodiscard]] int last_error() const;
 
   void send(Message message);

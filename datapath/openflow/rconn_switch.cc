@@ -16,6 +16,7 @@ namespace {
 constexpr const char* kLog = "openflow";
 constexpr std::uint32_t kMonitor = 1;     // our only flow monitor's id on a connection
 constexpr std::size_t kMaxQueued = 500;   // messages given to the socket's queue at a time
+constexpr int kWireVersion = 5;           // OpenFlow 1.4
 constexpr std::size_t kMaxPerRun = 1000;  // messages read in one run(), so that other bridges get their turn
 
 }  // namespace
@@ -62,6 +63,14 @@ void RconnSwitch::wait() {
 }
 
 void RconnSwitch::begin_connection() {
+  if (connection_.version() != kWireVersion) {
+    refusal_ = fmt::format(
+        "{} does not allow OpenFlow 1.4 (only 1.{} and older): add OpenFlow14 to the protocols column "
+        "of its Bridge row (ovs-vsctl add Bridge {} protocols OpenFlow14)",
+        bridge_, connection_.version() - 1, bridge_);
+    log::err(kLog, "{}", refusal_);
+    return;  // when the column changes, ovs-vswitchd breaks the connection off
+  }
   ++totals_.connections;
   monitor_id_ = send(make_flow_monitor(kMonitor));
 }
@@ -90,6 +99,7 @@ void RconnSwitch::lose_connection() {
 const FlowSet* RconnSwitch::flows() const { return have_flows_ ? &flows_ : nullptr; }
 
 void RconnSwitch::handle(const Message& message) {
+  if (connection_.version() != kWireVersion) return;
   Result<Reply> decoded = decode(message);
   if (!decoded) {
     log::warn(kLog, "{}: {}; connecting again", bridge_, decoded.error().message);
@@ -280,24 +290,17 @@ std::optional<std::map<FlowKey, FlowCounters>> RconnSwitch::take_counters() {
 SwitchStatus RconnSwitch::status() const {
   SwitchStatus status = totals_;
   status.target = socket_;
-  status.connected = connection_.connected();
-  if (status.connected) {
-    status.error = refusal_;
-    return status;
-  }
+  status.connected = connection_.connected() && refusal_.empty();
+  status.error = refusal_;
+  if (connection_.connected()) return status;
   const int error = connection_.last_error();
-  if (error == EPROTO) {
-    status.error = fmt::format(
-        "{} does not allow OpenFlow 1.4: add OpenFlow14 to the protocols column of its Bridge "
-        "row (ovs-vsctl add bridge {} protocols OpenFlow14)",
-        bridge_, bridge_);
-  } else if (error == ENOENT || error == ECONNREFUSED) {
+  if (error == ENOENT || error == ECONNREFUSED) {
     status.error =
         fmt::format("{}: nothing listens on {}: ovs-vswitchd is not running or has no such bridge", bridge_, socket_);
   } else if (error > 0) {
     status.error = fmt::format("{}: {}", bridge_, std::strerror(error));
   } else {
-    status.error = fmt::format("{}: not connected yet", bridge_);
+    status.error = fmt::format("{}: not connected", bridge_);
   }
   return status;
 }

@@ -286,8 +286,9 @@ TEST(RconnSwitch, SaysWhyItIsNotConnected) {
   Switch& sw = rig->open("br0");
   rig->vsctl({"set", "Bridge", "br0", "protocols=OpenFlow10,OpenFlow13"});
   ASSERT_TRUE(rig->until([&] {
-    return sw.status().error.find("add OpenFlow14 to the protocols") != std::string::npos;
+    return sw.status().error.find("(only 1.3 and older): add OpenFlow14 to the protocols") != std::string::npos;
   })) << sw.status().error;
+  EXPECT_FALSE(sw.status().connected);
   EXPECT_EQ(sw.flows(), nullptr);
   rig->vsctl({"add", "Bridge", "br0", "protocols", "OpenFlow14"});
   ASSERT_TRUE(rig->until([&] { return sw.flows() != nullptr; })) << sw.status().error;
