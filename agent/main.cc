@@ -3,6 +3,7 @@
 // In order: flags, configuration, signals, control socket, seams, loop. Shutdown changes nothing in OVS: traffic goes
 // on, and the next start finds everything as it was.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -71,7 +72,7 @@ Remotes remotes(const config::Config& config, const Flags& flags) {
   result.ml2 = result.vswitch;
   result.ml2.database = "ML2";
   result.ml2.columns = ovsdb::ml2_columns();
-  const std::string connection = config.get_optional_string("ml2_db", "connection").value_or("");
+  const std::string connection = fmt::format("{}", fmt::join(config.get_list("ml2_db", "connection"), ","));
   if (!connection.empty()) {
     result.ml2.remotes = connection;
     ssl("ml2_db", result.ml2);
