@@ -24,10 +24,11 @@ std::string explain_databases(std::string_view answer, const std::string& databa
                                                                                  : "";
   };
   std::string others;
+  if (!reply[0].at("rows").is_array()) return "";
   for (const auto& row : reply[0].at("rows")) {
     const std::string name = text(row, "name");
     if (name == database) {
-      if (row.value("connected", true)) return "";
+      if (!row.contains("connected") || row.at("connected") != false) return "";
       return fmt::format(
           "the server at {} has database {} but no connection to {}", server, database,
           text(row, "model") == "relay" ? "the server that it relays" : "enough of the other servers of its cluster");
@@ -37,8 +38,8 @@ std::string explain_databases(std::string_view answer, const std::string& databa
   std::string advice;
   if (database == "ML2") {
     advice =
-        "; create it and add it to the server: ml2-db create /etc/openvswitch/ml2.db && "
-        "ml2-db add /etc/openvswitch/ml2.db";
+        "; create it and add it to the server: ml2-db create /var/lib/openvswitch/ml2.db && "
+        "ml2-db add /var/lib/openvswitch/ml2.db";
   } else if (database == "Open_vSwitch") {
     advice = "; is this the ovsdb-server of openvswitch-switch?";
   }

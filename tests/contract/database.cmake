@@ -4,3 +4,6 @@ ml2_test(database_contract_test LABEL contract
 ml2_test(database_idl_test LABEL contract
   SOURCES database_idl_test.cc database_cluster_test.cc database_server.cc
   LINK ml2_ovsdb_idl)
+ml2_test(database_script_test LABEL contract
+  SOURCES database_script_test.cc database_server.cc
+  LINK ml2_base nlohmann_json::nlohmann_json)
