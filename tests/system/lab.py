@@ -50,6 +50,10 @@ class LabError(Exception):
     """The laboratory could not do what was asked; the text says what and why."""
 
 
+class DaemonEnded(LabError):
+    """A daemon that was to run has ended: waiting longer is no use."""
+
+
 def state_root():
     return tempfile.gettempdir()
 
@@ -82,6 +86,8 @@ def wait_until(condition, deadline=10.0, what=None, interval=0.05):
             if value:
                 return value
             last = f"last answer: {value!r}"
+        except DaemonEnded:
+            raise
         except (LabError, AssertionError) as error:
             last = str(error)
         if time.monotonic() >= end:
@@ -530,7 +536,7 @@ class Hypervisor(Namespace):
     def wait_in_sync(self, deadline=30):
         def settled():
             if not self.agent.alive():
-                raise LabError(f"{self.agent.name} ended with {self.agent.process.returncode}")
+                raise DaemonEnded(f"{self.agent.name} ended with status {self.agent.process.returncode}")
             status = self.status()
             if not (status["in_sync"] and status["plan_empty"]):
                 raise LabError(f"status: {json.dumps(status)[:1500]}")
