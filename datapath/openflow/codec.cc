@@ -69,8 +69,8 @@ Status parse(const FlowMod& mod, ParsedFlowMod& parsed) {
   if (mod.key.match.size() + mod.body.actions.size() > kMaxText) {
     return refuse(mod, fmt::format("it is longer than {} characters", kMaxText));
   }
-  for (const std::string& part : {mod.key.match, mod.body.actions}) {
-    if (part.find('\0') != std::string::npos) return refuse(mod, "it holds a zero byte");
+  for (const std::string* part : {&mod.key.match, &mod.body.actions}) {
+    if (part->find('\0') != std::string::npos) return refuse(mod, "it holds a zero byte");
   }
   // The parser looks for the first "action" in the line.
   if (mod.key.match.find("action") != std::string::npos) return refuse(mod, "the match names actions");

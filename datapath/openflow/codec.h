@@ -9,7 +9,7 @@
 // Failure: Invalid with the flow's text and Open vSwitch's own words; the rest of a FlowSet is not looked at then.
 //   Refused are also fields whose prerequisites are missing (nw_src without ip): Open vSwitch would drop the field
 //   and match more than was asked for.
-// What it does not do: no memory of what it has seen (the caller's, per segment and port: about 10 us per flow); no
+// What it does not do: no memory of what it has seen (the caller's, per segment and port: 10 to 20 us per flow); no
 //   port or table names, no flags (send_flow_rem, reset_counts...), no importance; no tun_metadata fields, whose
 //   meaning differs from switch to switch.
 #pragma once

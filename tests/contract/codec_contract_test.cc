@@ -68,7 +68,6 @@ TEST(Codec, ARealSwitchReportsTheCanonicalForm) {
   Switch& sw = rig->open("br0");
   ASSERT_TRUE(rig->until([&] { return sw.flows() != nullptr; }));
   for (const auto& [section, flows] : golden()) {
-    // Timeouts are cut off: the flow would be gone or not, by chance.
     FlowSet wanted;
     Bundle bundle;
     for (const auto& [key, body] : flows) {
