@@ -1,0 +1,175 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "datapath/compile/compile.h"
+#include "datapath/diff/diff.h"
+#include "datapath/diff/parts.h"
+#include "datapath/openflow/cookie.h"
+#include "tests/states/world.h"
+
+namespace ml2::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using Command = of::FlowMod::Command;
+
+const std::uint64_t kOurs = of::cookie_of("x");
+
+Plan plan_for(const of::FlowSet& desired_flows, const of::FlowSet& actual_flows, bool complete = true) {
+  Desired desired;
+  desired.complete = complete;
+  desired.flows["br-int"] = desired_flows;
+  Actual actual;
+  actual.vswitch.root = uuid_of(1);
+  actual.flows["br-int"] = &actual_flows;
+  return diff(desired, actual);
+}
+
+of::FlowKey key(int table, int priority, const char* match = "") {
+  return {static_cast<std::uint8_t>(table), static_cast<std::uint16_t>(priority), match};
+}
+of::FlowBody body(const char* actions, std::uint64_t cookie = kOurs) {
+  return {.actions = actions, .cookie = cookie};
+}
+
+TEST(DiffFlows, EqualIsNothing) {
+  const of::FlowSet flows{{key(60, 3), body("NORMAL")}};
+  EXPECT_TRUE(plan_for(flows, flows).empty());
+}
+
+TEST(DiffFlows, ChangesKeepCountersWhereTheyCan) {
+  of::FlowSet actual{
+      {key(60, 3), body("drop")}, {key(61, 3), body("NORMAL", of::cookie_of("y"))}, {key(62, 3), body("NORMAL")}};
+  actual.at(key(62, 3)).hard_timeout = 5;
+  const Plan plan =
+      plan_for({{key(60, 3), body("NORMAL")}, {key(61, 3), body("NORMAL")}, {key(62, 3), body("NORMAL")}}, actual);
+  EXPECT_THAT(plan.bundles.at("br-int").mods, ElementsAre(of::FlowMod{Command::Modify, key(60, 3), body("NORMAL")},
+                                                          of::FlowMod{Command::Add, key(61, 3), body("NORMAL")},
+                                                          of::FlowMod{Command::Add, key(62, 3), body("NORMAL")}));
+  EXPECT_THAT(plan.pending_cookies, ElementsAre(kOurs));
+}
+
+TEST(DiffFlows, AdditionsComeBeforeDeletions) {
+  const Plan plan = plan_for({{key(60, 3), body("NORMAL")}}, {{key(0, 2, "in_port=3"), body("drop")}});
+  EXPECT_THAT(plan.bundles.at("br-int").mods, ElementsAre(of::FlowMod{Command::Add, key(60, 3), body("NORMAL")},
+                                                          of::FlowMod{Command::Delete, key(0, 2, "in_port=3"), {}}));
+}
+
+TEST(DiffFlows, NothingIsDeletedUntilTheIntentIsComplete) {
+  const std::uint64_t port = of::cookie_of("port");
+  const of::FlowSet actual{{key(0, 2, "in_port=3"), body("drop", port)},
+                           {key(0, 3, "in_port=1"), body("NORMAL", of::cookie_of("segment"))}};
+  const Plan plan = plan_for({}, actual, false);
+  EXPECT_THAT(plan.bundles, IsEmpty());
+  EXPECT_THAT(plan.held, ElementsAre("br-int: 2 flows are not wanted; not deleted until the intent is complete"));
+  EXPECT_THAT(plan.pending_cookies, ElementsAre(port));  // a drop that stays keeps its port from being wired
+}
+
+TEST(DiffFlows, ForeignFlowsStay) {
+  // Small cookies are people's, also that of the default flow of a standalone bridge.
+  const of::FlowSet actual{{key(0, 0), body("NORMAL", 0)},
+                           {key(0, 7, "in_port=9"), body("drop", 0)},
+                           {key(0, 8, "in_port=9"), body("drop", 0x1234)},
+                           {key(0, 9, "in_port=9"), body("drop", 0x1111111111111111)}};
+  const Plan plan = plan_for({{key(0, 0), body("NORMAL")}}, actual);
+  EXPECT_THAT(plan.bundles.at("br-int").mods, ElementsAre(of::FlowMod{Command::Add, key(0, 0), body("NORMAL")}));
+}
+
+TEST(DiffFlows, TheIncumbentsFlowsGoWithOneBundle) {
+  constexpr std::uint64_t kTheirs = 0x24c70b78847e2170;
+  const of::FlowSet desired{{key(0, 0), body("goto_table:59")}, {key(23, 0), body("drop")}};
+  const of::FlowSet actual{{key(0, 0), body("goto_table:59", kTheirs)},
+                           {key(23, 0), body("drop", kTheirs)},
+                           {key(71, 10, "in_port=3"), body("drop", kTheirs)},
+                           {key(0, 9, "in_port=9"), body("drop", 0x1111111111111111)}};
+  const Plan plan = plan_for(desired, actual);
+  EXPECT_THAT(plan.bundles.at("br-int").mods,
+              ElementsAre(of::FlowMod{Command::Add, key(0, 0), body("goto_table:59")},
+                          of::FlowMod{Command::Add, key(23, 0), body("drop")},
+                          of::FlowMod{Command::Delete, key(71, 10, "in_port=3"), {}}));
+  // While the intent is not complete its flows keep the cookie by which they are known.
+  const Plan early = plan_for(desired, actual, false);
+  EXPECT_THAT(early.bundles, IsEmpty());
+  EXPECT_EQ(early.held.size(), 2U);
+}
+
+TEST(DiffFlows, UnreadBridgesArePending) {
+  Desired desired;
+  desired.complete = true;
+  desired.flows["br-int"] = {{key(60, 3), body("NORMAL")}};
+  Actual actual;
+  actual.vswitch.root = uuid_of(1);
+  const Plan plan = diff(desired, actual);
+  EXPECT_THAT(plan.bundles, IsEmpty());
+  EXPECT_THAT(plan.held, ElementsAre("br-int: its flows have not been read yet"));
+  EXPECT_THAT(plan.pending_cookies, ElementsAre(kOurs));
+}
+
+class LearnedFlows : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    State state = base_state();
+    state.port(1, vxlan(101, 1270)).port(2, vxlan(102, 5)).vtep(NetworkType::Vxlan, "10.0.0.2");
+    world.become(state);
+    vlan101 = world.desired.local_vlans.at({uuid_of(101), 1270}).value();
+    vlan102 = world.desired.local_vlans.at({uuid_of(102), 5}).value();
+    tunnel = *world.ovs.interface("vxlan-0a000002").ofport;
+  }
+  // As the switch makes it of a frame.
+  of::FlowKey learn(int vlan, const char* dl_dst, const std::string& key_of_tunnel, std::int64_t output,
+                    std::uint64_t cookie = cookie_of_learned()) {
+    const of::FlowKey flow{20, 1, fmt::format("vlan_tci=0x{:04x}/0x0fff,dl_dst={}", vlan, dl_dst)};
+    world.ovs.flows("br-tun")[flow] = of::FlowBody{
+        .actions = fmt::format("load:0->NXM_OF_VLAN_TCI[],load:{}->NXM_NX_TUN_ID[],output:{}", key_of_tunnel, output),
+        .cookie = cookie,
+        .hard_timeout = 300};
+    return flow;
+  }
+  World world;
+  int vlan101 = 0;
+  int vlan102 = 0;
+  std::int64_t tunnel = 0;
+};
+
+TEST_F(LearnedFlows, RightOnesStay) {
+  learn(vlan101, "fa:16:3e:00:00:aa", "0x4f6", tunnel);
+  learn(vlan102, "fa:16:3e:00:00:aa", "0x5", tunnel);
+  learn(vlan102, "fa:16:3e:00:00:ab", "0x5", tunnel, 0x6fee78fa3231e704);  // the incumbent's, which goes by itself
+  EXPECT_TRUE(world.planned().empty());
+}
+
+TEST_F(LearnedFlows, WrongOnesGo) {
+  const std::vector<of::FlowKey> wrong{
+      learn(vlan101, "fa:16:3e:00:00:01", "0x5", tunnel),        // another network's key
+      learn(vlan101, "fa:16:3e:00:00:02", "0x4f6", tunnel + 7),  // a port that is no tunnel
+      learn(1000, "fa:16:3e:00:00:03", "0x4f6", tunnel),         // a VLAN of nobody
+      learn(vlan101, "fa:16:3e:00:00:04", "0x4f7", tunnel),      // a key of nobody
+      learn(vlan101, "fa:16:3e:00:00:05", "nonsense", tunnel),
+  };
+  std::vector<of::FlowMod> deletes;
+  for (const of::FlowKey& flow : wrong) deletes.push_back({Command::Delete, flow, {}});
+  EXPECT_THAT(world.planned().bundles.at("br-tun").mods, ::testing::UnorderedElementsAreArray(deletes));
+}
+
+TEST_F(LearnedFlows, AReusedVlanDoesNotLeak) {
+  learn(vlan102, "fa:16:3e:00:00:aa", "0x5", tunnel);
+  State state = base_state();
+  state.port(1, vxlan(101, 1270)).vtep(NetworkType::Vxlan, "10.0.0.2");
+  world.become(state);
+  for (const auto& [flow, what] : world.ovs.flows("br-tun")) EXPECT_EQ(what.hard_timeout, 0) << to_text(flow, what);
+}
+
+TEST(RefersTo, Ports) {
+  EXPECT_TRUE(refers_to(key(0, 1, "arp,in_port=3"), body("drop"), 3));
+  EXPECT_FALSE(refers_to(key(0, 1, "arp,in_port=31"), body("drop"), 3));
+  EXPECT_TRUE(refers_to(key(0, 1), body("pop_vlan,output:12,output:3"), 3));
+  EXPECT_FALSE(refers_to(key(0, 1), body("pop_vlan,output:12,output:31"), 3));
+  EXPECT_TRUE(refers_to(key(0, 1), body("clone(output:3)"), 3));
+  EXPECT_FALSE(refers_to(key(0, 1), body("learn(table=20,output:OXM_OF_IN_PORT[]),output:1"), 3));
+}
+
+}  // namespace
+}  // namespace ml2::testing
