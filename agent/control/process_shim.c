@@ -13,10 +13,7 @@ void ml2_process_init(const char* program, const char* version) {
   ovs_set_program_name(program, version);
   vlog_init();
   vlog_set_levels(NULL, VLF_SYSLOG, VLL_OFF);
-  vlog_set_levels(NULL, VLF_CONSOLE, VLL_INFO);
-  // The library's own chatter about each reconnect is ours to say, in words for operators.
-  vlog_set_levels(vlog_module_from_name("reconnect"), VLF_CONSOLE, VLL_WARN);
-  vlog_set_levels(vlog_module_from_name("rconn"), VLF_CONSOLE, VLL_WARN);
+  ml2_vlog_debug(0);
 }
 
 static struct vlog_module* module_of(const char* name) {
@@ -46,7 +43,16 @@ void ml2_vlog(const char* module, int level, const char* text, int length) {
   }
 }
 
-void ml2_vlog_debug(int on) { vlog_set_levels(NULL, VLF_CONSOLE, on ? VLL_DBG : VLL_INFO); }
+void ml2_vlog_debug(int on) {
+  vlog_set_levels(NULL, VLF_CONSOLE, on ? VLL_DBG : VLL_INFO);
+  if (!on) {
+    // The library's own chatter about each reconnect is ours to say, in words for operators.
+    static const char* const chatty[] = {"reconnect", "rconn"};
+    for (size_t i = 0; i < sizeof chatty / sizeof chatty[0]; i++) {
+      vlog_set_levels(vlog_module_from_name(chatty[i]), VLF_CONSOLE, VLL_WARN);
+    }
+  }
+}
 
 int ml2_unixctl_open(const char* path, struct unixctl_server** server) { return unixctl_server_create(path, server); }
 

@@ -232,8 +232,9 @@ Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node) {
     if (binding.host != node.host || binding.status != "ACTIVE") continue;
     const auto row = rows.ports.find(binding.port);
     if (row == rows.ports.end()) continue;
-    if (binding.vif_type == "binding_failed" || binding.vif_type == "unbound") {
-      intent.refused.emplace(row->first, binding.failure.empty() ? "the port is not bound" : binding.failure);
+    if (binding.vif_type == "unbound") continue;  // whoever set the host is about to bind it
+    if (binding.vif_type == "binding_failed") {
+      intent.refused.emplace(row->first, binding.failure.empty() ? "the port could not be bound" : binding.failure);
       continue;
     }
     auto port = read_port(rows, binding, row->second, fixed_ips);

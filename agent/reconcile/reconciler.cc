@@ -47,6 +47,7 @@ void Reconciler::run() {
   if (!gate_open()) return;
   if (inputs_changed() || dirty_) step();
   apply();
+  tell_problems();
 }
 
 void Reconciler::wait() {
@@ -63,6 +64,9 @@ void Reconciler::wait() {
   if (!plan_.ovsdb.empty() && !seams_.vswitch.busy() && seams_.vswitch.status().connected &&
       !database_back_off_.due(now)) {
     wake_at(database_back_off_.until());
+  }
+  for (const auto& [sentence, since] : problems_since_) {
+    if (!since.told) wake_at(since.time + kPatience);
   }
   for (auto& [name, bridge] : bridges_) {
     if (plan_.bundles.contains(name) && !bridge.of_switch->busy() && !bridge.back_off.due(now)) {
@@ -273,20 +277,37 @@ void Reconciler::find_problems() {
   for (const auto& [name, bridge] : bridges_) {
     if (!bridge.error.empty()) problems.insert(fmt::format("bridge {}: {}", name, bridge.error));
   }
-  for (const std::string& sentence : problems) {
-    if (!problems_.contains(sentence)) log::warn("reconcile", "problem: {}", sentence);
-  }
-  for (const std::string& sentence : problems_) {
-    if (!problems.contains(sentence)) log::info("reconcile", "solved: {}", sentence);
-  }
+  std::erase_if(problems_since_, [&](const auto& entry) {
+    const auto& [sentence, since] = entry;
+    if (problems.contains(sentence)) return false;
+    if (since.told) log::info("reconcile", "solved: {}", sentence);
+    return true;
+  });
+  for (const std::string& sentence : problems) problems_since_.try_emplace(sentence, Since{seams_.clock.now()});
   problems_ = std::move(problems);
+}
+
+void Reconciler::tell_problems() {
+  const Monotonic now = seams_.clock.now();
+  bool news = false;
+  for (auto& [sentence, since] : problems_since_) {
+    if (since.told || now < since.time + kPatience) continue;
+    since.told = true;
+    news = true;
+    log::warn("reconcile", "problem: {}", sentence);
+  }
+  if (news) report();
 }
 
 void Reconciler::report() {
   const std::set<IpAddress>& addresses = facts_.host_addresses;
+  std::set<std::string> told;
+  for (const auto& [sentence, since] : problems_since_) {
+    if (since.told) told.insert(sentence);
+  }
   seams_.source.report(intent::NodeReport{
       .ports = port_reports_,
-      .problems = problems_,
+      .problems = std::move(told),
       .local_ip_present = node_.local_ip && addresses.contains(*node_.local_ip),
       .datapath_types = vswitch_.datapath_types,
       .iface_types = vswitch_.iface_types,

@@ -95,6 +95,7 @@ class Reconciler {
   void take_outcomes();
   void judge_ports();
   void find_problems();
+  void tell_problems();
   void report();
 
   Seams seams_;
@@ -114,6 +115,13 @@ class Reconciler {
   Desired desired_;  // flows are canonical
   Plan plan_;
   std::map<Uuid, intent::PortReport> port_reports_;
+  // A problem is told (log, host row) when it has stood for kPatience: most are a port's way to its OpenFlow number.
+  static constexpr std::chrono::milliseconds kPatience{1000};
+  struct Since {
+    Monotonic time;
+    bool told = false;
+  };
+  std::map<std::string, Since> problems_since_;
   std::set<std::string> problems_;
   Counters counters_;
 };

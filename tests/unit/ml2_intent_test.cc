@@ -102,6 +102,15 @@ TEST(ReadIntent, RefusesSegmentsThatMakeNoSense) {
   EXPECT_THAT(db.refusal(), HasSubstr("not bound"));
 }
 
+TEST(ReadIntent, APortThatIsAboutToBeBoundIsNoNews) {
+  Rows db;
+  db.rows.bindings[db.binding].vif_type = "unbound";
+  db.rows.bindings[db.binding].segment.reset();
+  const Intent intent = read_intent(db.rows, db.node);
+  EXPECT_THAT(intent.ports, IsEmpty());
+  EXPECT_THAT(intent.refused, IsEmpty());
+}
+
 TEST(ReadIntent, AFailedBindingSaysWhy) {
   Rows db;
   db.rows.bindings[db.binding].vif_type = "binding_failed";

@@ -171,6 +171,21 @@ TEST_F(Wired, ARefusedBundleIsNotRetriedHotAndSaysSo) {
   EXPECT_THAT(node_.agent().problems(), IsEmpty());
 }
 
+TEST_F(Wired, AProblemIsToldToTheSourceWhenItHasStoodForASecond) {
+  Intent more = intent_with_port();
+  more.node.bridge_mappings["physnet2"] = "br-none";
+  node_.source().set(more);
+  node_.run(5);
+  EXPECT_THAT(node_.agent().problems(), Contains(HasSubstr("br-none")));
+  EXPECT_THAT(node_.source().last_report().problems, IsEmpty());
+  node_.clock().advance(std::chrono::seconds(1));
+  node_.run(1);
+  EXPECT_THAT(node_.source().last_report().problems, Contains(HasSubstr("br-none")));
+  node_.source().set(intent_with_port());
+  node_.run();
+  EXPECT_THAT(node_.source().last_report().problems, IsEmpty());
+}
+
 TEST_F(Wired, ALostOutcomeIsJudgedByTheNextReading) {
   node_.of_switch("br-int").lose_next_outcome();
   node_.of_switch("br-int").remove(node_.of_switch("br-int").table().begin()->first);
