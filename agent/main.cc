@@ -25,6 +25,7 @@
 #include "agent/node_config.h"
 #include "agent/reconcile/audit.h"
 #include "agent/reconcile/plan_text.h"
+#include "agent/reconcile/port_reports.h"
 #include "agent/reconcile/reconciler.h"
 #include "agent/version.h"
 #include "datapath/base/log.h"
@@ -166,7 +167,7 @@ Status Agent::start(const Flags& flags) {
   add_commands();
   log::info("agent", "ml2-agent {} on host {}: Open_vSwitch at {}, ML2 database at {}", kVersion, node->host,
             where.vswitch.remotes, where.ml2.remotes);
-  if (facts_.security_groups_expected) log::warn("agent", "{}", control::kNotEnforced);
+  if (facts_.security_groups_expected) log::warn("agent", "{}", reconcile::kNotEnforced);
   return {};
 }
 

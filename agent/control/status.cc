@@ -6,11 +6,15 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/reconcile/plan_text.h"
+#include "agent/reconcile/port_reports.h"
+#include "datapath/base/text.h"
 
 namespace ml2::control {
 namespace {
 
 using nlohmann::json;
+using reconcile::has_unenforced_groups;
+using reconcile::kNotEnforced;
 using reconcile::Reconciler;
 
 const char* word(intent::PortStatus status) {
@@ -21,8 +25,6 @@ const char* word(intent::PortStatus status) {
   }
   return "ERROR";
 }
-
-bool has_unenforced_groups(const Port& port) { return port.port_security_enabled && !port.security_groups.empty(); }
 
 // One row of the ports' table; the JSON has the same facts.
 struct PortLine {
@@ -37,7 +39,7 @@ std::vector<PortLine> port_lines(const Reconciler& reconciler) {
     PortLine line{.id = id, .status = word(report.status), .note = report.reason};
     if (intent != nullptr) {
       if (const auto port = intent->ports.find(id); port != intent->ports.end()) {
-        line.name = port->second.name;
+        line.name = text::printable(port->second.name, 40);
         line.network = port->second.segment.network.to_string();
         line.type = std::string(to_string(port->second.segment.type));
         if (port->second.segment.segmentation_id != 0) {
@@ -190,9 +192,9 @@ std::string intent_text(const Reconciler& reconciler) {
     for (const IpAddress& address : port.fixed_ips) addresses.push_back(address.to_string());
     text +=
         fmt::format("port {} name={} network={} type={} physical_network={} segmentation_id={} mac={} up={} ips={}\n",
-                    id.to_string(), port.name, port.segment.network.to_string(), to_string(port.segment.type),
-                    dash(port.segment.physical_network), port.segment.segmentation_id, port.mac.to_string(),
-                    port.admin_state_up, fmt::join(addresses, ","));
+                    id.to_string(), text::printable(port.name, 40), port.segment.network.to_string(),
+                    to_string(port.segment.type), dash(port.segment.physical_network), port.segment.segmentation_id,
+                    port.mac.to_string(), port.admin_state_up, fmt::join(addresses, ","));
   }
   for (const Vtep& vtep : intent->vteps) {
     text += fmt::format("vtep {} {} host={}\n", to_string(vtep.type), vtep.address.to_string(), vtep.host);

@@ -23,7 +23,4 @@ struct AgentFacts {
 [[nodiscard]] std::string intent_text(const reconcile::Reconciler& reconciler);
 [[nodiscard]] std::string desired_text(const reconcile::Reconciler& reconciler);
 
-// Why ports with security groups are open, for the log, `status` and each such port.
-inline constexpr const char* kNotEnforced = "security groups are not enforced by this version: all traffic passes";
-
 }  // namespace ml2::control

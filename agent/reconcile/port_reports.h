@@ -14,6 +14,12 @@
 
 namespace ml2::reconcile {
 
+// Said at start, in `status` and for each port that has groups.
+inline constexpr const char* kNotEnforced = "security groups are not enforced by this version: all traffic passes";
+[[nodiscard]] inline bool has_unenforced_groups(const Port& port) {
+  return port.port_security_enabled && !port.security_groups.empty();
+}
+
 [[nodiscard]] std::map<Uuid, intent::PortReport> port_reports(const Intent& intent, const Desired& desired,
                                                               const Plan& plan, const Facts& facts,
                                                               const std::map<Uuid, intent::PortReport>& before);

@@ -253,8 +253,9 @@ std::map<std::string, of::SwitchStatus> Reconciler::switch_status() const {
 }
 
 void Reconciler::judge_ports() {
+  const Intent& intent = *seams_.source.intent();
   std::map<Uuid, intent::PortReport> reports =
-      reconcile::port_reports(*seams_.source.intent(), desired_, plan_, facts_, port_reports_);
+      reconcile::port_reports(intent, desired_, plan_, facts_, port_reports_);
   for (const auto& [id, now] : reports) {
     const auto before = port_reports_.find(id);
     if (before != port_reports_.end() && before->second == now) continue;
@@ -262,6 +263,11 @@ void Reconciler::judge_ports() {
       const PortState& state = desired_.port_states.at(id);
       log::info("reconcile", "port {} is wired: interface {}, local VLAN {}", id.to_string(), state.interface,
                 state.local_vlan ? state.local_vlan->value() : 0);
+      if (!state.warning.empty()) log::warn("reconcile", "port {}: {}", id.to_string(), state.warning);
+      const auto port = intent.ports.find(id);
+      if (port != intent.ports.end() && has_unenforced_groups(port->second)) {
+        log::warn("reconcile", "port {}: {}", id.to_string(), kNotEnforced);
+      }
     } else {
       log::info("reconcile", "port {} is not wired: {}", id.to_string(), now.reason);
     }
