@@ -29,8 +29,9 @@ struct Plan {
   std::map<std::string, of::Bundle> bundles;  // by bridge name
   // What was held back until something else is done or read ("delete of port vxlan-0a000002: flows still use it").
   std::vector<std::string> held;
-  // Objects that are not as they shall be yet: cookies of flows to add or change, names of Port rows to write. A port
-  // is wired when neither its own nor its segment's cookie, nor its Port row, is here.
+  // Objects that are not as they shall be yet: cookies of flows to add, change or delete (or that a bridge which has
+  // not been read shall have), names of Port rows to write. A port is wired when neither its own nor its segment's
+  // cookie, nor its Port row, is here.
   std::set<std::uint64_t> pending_cookies;
   std::set<std::string> pending_ports;
 

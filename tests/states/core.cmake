@@ -1,6 +1,3 @@
-if(NOT ML2_TESTS)
-  return()
-endif()
 ml2_library(ml2_ovs_model
   SOURCES "${CMAKE_SOURCE_DIR}/tests/states/ovs_model.cc" "${CMAKE_SOURCE_DIR}/tests/states/world.cc"
           "${CMAKE_SOURCE_DIR}/tests/states/world_text.cc" "${CMAKE_SOURCE_DIR}/tests/states/state_lists.cc"

@@ -102,7 +102,7 @@ void World::become(const State& state, bool reverse) {
   for (const auto& [name, row] : there.bridges) {
     if (name == node.integration_bridge || name == node.tunnel_bridge || state.bridges.contains(name)) continue;
     const bool mapped = std::any_of(node.bridge_mappings.begin(), node.bridge_mappings.end(),
-                                    [&](const auto& mapping) { return mapping.second == name; });
+                                    [&bridge = name](const auto& mapping) { return mapping.second == bridge; });
     if (!mapped) let_go.insert(name);
   }
   for (const auto& [name, row] : there.bridges) {
