@@ -1,0 +1,95 @@
+// ml2ctl: the operator's command: the ML2 database, interfaces on this host, the local agent's status.
+#include <exception>
+#include <iostream>
+
+#include "agent/ctl/control_client.h"
+#include "agent/ctl/program.h"
+#include "agent/ctl/unixctl_shim.h"
+#include "datapath/base/log.h"
+
+namespace {
+
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+
+void define_globals(CLI::App& app, ml2::ctl::GlobalOptions& globals) {
+  app.add_option("--db", globals.db,
+                 "Remotes of the ML2 database, separated by commas; default: [ml2_db] connection, else the local "
+                 "ovsdb-server")
+      ->envname("ML2_DB");
+  app.add_option(
+         "--config-file", globals.config_files,
+         "ini file, for type drivers, ranges and connections; repeat it. Default: those in /etc/ml2-agent and "
+         "/etc/neutron that are there")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->delimiter(',')
+      ->envname("ML2_CONFIG_FILES");
+  app.add_option("--config-dir", globals.config_dirs, "Directory of ini files; repeat it")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--format", globals.format, "table, for people, or json, for programs")
+      ->check(CLI::IsMember({"table", "json"}))
+      ->capture_default_str();
+  app.add_option("--timeout", globals.timeout, "Seconds until a database or the agent is given up")
+      ->check(CLI::Range(0.001, 86400.0))
+      ->capture_default_str();
+  app.add_option("--private-key", globals.private_key, "PEM file, for ssl: remotes");
+  app.add_option("--certificate", globals.certificate, "PEM file, for ssl: remotes");
+  app.add_option("--ca-cert", globals.ca_cert, "PEM file of the authority that signed the server's certificate");
+  app.add_option("--ctl", globals.ctl, "Control socket of the local agent")
+      ->envname("ML2_CTL")
+      ->default_str(ml2::ctl::kControlSocket);
+}
+
+int run(int argc, char** argv) {
+  ml2_silence_library_log();
+  ml2::log::set_sink([](std::string_view, ml2::log::Level level, std::string_view text) {
+    if (level >= ml2::log::Level::Warn) std::cerr << "ml2ctl: " << text << "\n";
+  });
+  ml2::ctl::Program program;
+  CLI::App app("Operate ml2-agent: networks, subnets, ports, hosts; interfaces; the local agent", "ml2ctl");
+  app.fallthrough();
+  app.require_subcommand(1);
+  define_globals(app, program.globals);
+  ml2::ctl::add_network_commands(app, program);
+  ml2::ctl::add_subnet_commands(app, program);
+  ml2::ctl::add_port_commands(app, program);
+  ml2::ctl::add_host_commands(app, program);
+  ml2::ctl::add_security_group_commands(app, program);
+  ml2::ctl::add_vif_commands(app, program);
+  ml2::ctl::add_status_command(app, program);
+  app.footer(
+      "Exit status: 0 done, 1 failed (the reason is on stderr), 2 wrong usage.\n"
+      "Examples:\n"
+      "  ml2ctl network create blue\n"
+      "  ml2ctl subnet create blue4 --network blue --subnet-range 10.0.0.0/24\n"
+      "  ml2ctl port create web1 --network blue --host hv1\n"
+      "  ml2ctl vif plug web1 --netns vm1\n"
+      "  ml2ctl --format json port list\n");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);  // --help
+    std::cerr << "ml2ctl: " << error.what() << " (--help tells more)\n";
+    return kUsage;
+  }
+  ml2::ctl::Session session(program.globals, std::cout, std::cerr);
+  if (const ml2::Status done = program.action(session); !done) {
+    std::cout.flush();
+    std::cerr << "ml2ctl: " << done.error().message << "\n";
+    return kFailed;
+  }
+  return std::cout.flush() ? 0 : kFailed;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {  // of the standard library and CLI11: ours throws nothing
+    std::cerr << "ml2ctl: " << error.what() << "\n";
+    return kFailed;
+  }
+}

@@ -1,0 +1,40 @@
+#include "agent/ctl/program.h"
+
+#include "agent/ctl/key_values.h"
+
+namespace ml2::ctl {
+
+CLI::Option* add_key_values(CLI::App& command, const std::string& name, std::vector<std::string>& texts,
+                            const std::vector<std::string>& keys, const std::vector<std::string>& required,
+                            const std::string& meaning) {
+  std::string form;
+  for (const std::string& key : keys) form += (form.empty() ? "" : ",") + key + "=VALUE";
+  // One text per occurrence: commas are ours.
+  return command.add_option(name, texts, meaning)
+      ->type_name(form)
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->check([keys, required](const std::string& text) {
+        const auto parsed = parse_key_values(text, keys, required);
+        return parsed ? std::string() : parsed.error().message;
+      });
+}
+
+void add_switch(CLI::App& command, const std::string& on, const std::string& off, std::optional<bool>& value,
+                const std::string& on_meaning, const std::string& off_meaning) {
+  CLI::Option* first = command.add_flag_callback(
+      on, [&value] { value = true; }, on_meaning);
+  CLI::Option* second = command.add_flag_callback(
+      off, [&value] { value = false; }, off_meaning);
+  first->excludes(second);
+}
+
+Result<Reading> read_rows(Session& session) {
+  const auto plugin = session.plugin();
+  if (!plugin) return forward_error(plugin);
+  auto rows = (*plugin)->rows();
+  if (!rows) return forward_error(rows);
+  return Reading{std::move(*rows), *plugin};
+}
+
+}  // namespace ml2::ctl
