@@ -71,14 +71,13 @@ class OldNames {
   void tunneling() {
     const Setting& enable = at(settings_, "ovs", "enable_tunneling");
     const Setting& type = at(settings_, "ovs", "tunnel_type");
-    Setting& types = at(settings_, "agent", "tunnel_types");
+    const Setting& types = at(settings_, "agent", "tunnel_types");
     const bool off = enable.is_set && enable.value == Value(false);
     const bool on = enable.is_set && enable.value == Value(true);
     if (off && !list(types).empty()) {
+      // As the incumbent, which does not know the old name: a takeover must not end the tunnels of a running cloud.
       warn(enable, "enable_tunneling",
-           fmt::format("there are no tunnels, against [agent] tunnel_types = {} ({}); remove one of the two",
-                       text_of(types), types.origin));
-      types = {Value(StringList()), enable.origin, true, false};
+           fmt::format("it is ignored, as [agent] tunnel_types is set ({}); remove one of the two", types.origin));
     } else if (enable.is_set) {
       warn(enable, "enable_tunneling", "today [agent] tunnel_types alone says whether there are tunnels");
     }

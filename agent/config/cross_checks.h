@@ -8,7 +8,7 @@
 //   tunnel_id_ranges,
 //                        [ml2_type_geneve] vni_ranges
 //   tenant_network_type  [ml2] project_network_types ("none": no types)
-// enable_tunneling = false means no tunnels, also against [agent] tunnel_types.
+// enable_tunneling = false does not undo [agent] tunnel_types: Neutron's agent does not know it any more either.
 //
 // Where in the walk: the loader, after the resolver and only on values that are good by themselves.
 // Threading: pure functions.

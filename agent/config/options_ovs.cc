@@ -224,7 +224,7 @@ std::vector<Option> old_options() {
       {.group = kGroup,
        .name = "enable_tunneling",
        .type = Bool,
-       .meaning = "Old: false turns tunnels off; today an empty [agent] tunnel_types does",
+       .meaning = "Old: true made tunnel_type count; today [agent] tunnel_types alone says whether there are tunnels",
        .use = OldName},
       {.group = kGroup,
        .name = "tunnel_type",

@@ -108,13 +108,13 @@ TEST(OldNames, TunnelTypeNeedsEnableTunneling) {
   EXPECT_THAT(result.warnings, ElementsAre(HasSubstr("ignored without enable_tunneling = true")));
 }
 
-TEST(OldNames, EnableTunnelingFalseMeansNoTunnels) {
+TEST(OldNames, EnableTunnelingFalseDoesNotUndoTodaysOption) {
   const LoadResult result =
       load_text("[ovs]\nenable_tunneling=false\ntunnel_type=vxlan\n[agent]\ntunnel_types=vxlan\n");
   ASSERT_THAT(result.errors, IsEmpty());
-  EXPECT_THAT(result.config->get_list("agent", "tunnel_types"), IsEmpty());
-  EXPECT_EQ(result.config->origin("agent", "tunnel_types"), "/x.ini:2");
-  EXPECT_THAT(result.warnings, Contains(AllOf(HasSubstr("there are no tunnels"), HasSubstr("/x.ini:5"))));
+  EXPECT_THAT(result.config->get_list("agent", "tunnel_types"), ElementsAre("vxlan"));
+  EXPECT_EQ(result.config->origin("agent", "tunnel_types"), "/x.ini:5");
+  EXPECT_THAT(result.warnings, Contains(AllOf(HasSubstr("it is ignored"), HasSubstr("/x.ini:5"))));
 }
 
 TEST(OldNames, TodaysOptionsWin) {
