@@ -26,134 +26,23 @@ import re
 import secrets
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
 
+from netns import BackgroundPing, Capture, Namespace, Ping, PREFIX, VirtualMachine, namespaces  # noqa: F401
+from processes import (Daemon, DaemonEnded, LabError, end_processes, pids_in_namespace, run,  # noqa: F401
+                       start_time_of, wait_until)
+
 SOURCE = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-PREFIX = "ml2"                    # namespaces: ml2-<four hex digits>-<name>
 STATE_PREFIX = "ml2-lab-"         # directories: <tmp>/ml2-lab-<four hex digits>
 NAMESPACE = re.compile(r"^ml2-([0-9a-f]{4})-[a-z0-9-]+$")
 UNDERLAY_MTU = 1600               # room for a 1500 byte network's VXLAN over IPv6 (70 bytes)
 PHYSNET = "physnet1"
 
 
-# ovs-vswitchd, ip and ethtool are in directories that an ordinary user's PATH may lack.
-for _directory in ("/usr/sbin", "/sbin"):
-    if _directory not in os.environ.get("PATH", "").split(":"):
-        os.environ["PATH"] = os.environ.get("PATH", "/usr/bin:/bin") + ":" + _directory
-
-
-class LabError(Exception):
-    """The laboratory could not do what was asked; the text says what and why."""
-
-
-class DaemonEnded(LabError):
-    """A daemon that was to run has ended: waiting longer is no use."""
-
-
 def state_root():
     return tempfile.gettempdir()
-
-
-def run(command, check=True, timeout=60, env=None, stdin=None):
-    """Runs a command to its end; returns subprocess.CompletedProcess with text output."""
-    full_env = dict(os.environ, **env) if env else None
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=full_env,
-                              input=stdin if stdin is not None else "", errors="replace")
-    except subprocess.TimeoutExpired as error:
-        raise LabError(f"{' '.join(command)}: no answer within {timeout} s") from error
-    except FileNotFoundError as error:
-        raise LabError(f"{command[0]} is not installed: run scripts/install-deps") from error
-    if check and done.returncode != 0:
-        raise LabError(f"{' '.join(command)}: exit status {done.returncode}: {(done.stderr or done.stdout).strip()}")
-    return done
-
-
-def wait_until(condition, deadline=10.0, what=None, interval=0.05):
-    """Calls condition() until it is true or the deadline (seconds from now) is over; returns its value.
-
-    A LabError or AssertionError that it raises counts as "not yet" and is shown when time runs out.
-    """
-    end = time.monotonic() + deadline
-    last = None
-    while True:
-        try:
-            value = condition()
-            if value:
-                return value
-            last = f"last answer: {value!r}"
-        except DaemonEnded:
-            raise
-        except (LabError, AssertionError) as error:
-            last = str(error)
-        if time.monotonic() >= end:
-            raise LabError(f"{what or getattr(condition, '__doc__', None) or 'condition'}: "
-                           f"not so within {deadline:g} s; {last}")
-        time.sleep(interval)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Processes: told apart by pid and start time, so that a pid that was given out again is never taken for ours.
-
-
-def start_time_of(pid):
-    """The process's start in clock ticks after boot (field 22 of /proc/PID/stat), or None if there is none."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as stat:
-            fields = stat.read().rpartition(")")[2].split()
-    except OSError:
-        return None
-    if fields[0] in ("Z", "X"):
-        return None
-    return int(fields[19])
-
-
-def pids_in_namespace(namespace):
-    """Every process whose network namespace is the named one."""
-    try:
-        wanted = os.stat(f"/run/netns/{namespace}")
-    except OSError:
-        return []
-    found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            there = os.stat(f"/proc/{entry}/ns/net")
-        except OSError:
-            continue
-        if (there.st_dev, there.st_ino) == (wanted.st_dev, wanted.st_ino):
-            found.append(int(entry))
-    return found
-
-
-def namespaces():
-    try:
-        return sorted(os.listdir("/run/netns"))
-    except OSError:
-        return []
-
-
-def end_processes(pids, grace=2.0):
-    """SIGTERM, and SIGKILL to those that are still there after the grace."""
-    marks = {pid: start_time_of(pid) for pid in pids}
-    marks = {pid: mark for pid, mark in marks.items() if mark is not None and pid != os.getpid()}
-    for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        for pid, mark in marks.items():
-            if start_time_of(pid) == mark:
-                try:
-                    os.kill(pid, signal_number)
-                except ProcessLookupError:
-                    pass
-        end = time.monotonic() + grace
-        while time.monotonic() < end:
-            if all(start_time_of(pid) != mark for pid, mark in marks.items()):
-                return
-            time.sleep(0.02)
 
 
 def remove_lab(token, directory=None):
@@ -190,155 +79,6 @@ def cleanup_stale(kept_too=False):
         remove_lab(match.group(1), directory)
         removed.append(entry)
     return removed
-
-
-class Daemon:
-    """One process of ours in a namespace; its output goes to a log file of its own."""
-
-    def __init__(self, lab, name, command, log, env=None):
-        self.lab, self.name, self.command, self.log, self.env = lab, name, command, log, env
-        self.process = None
-
-    @property
-    def pid(self):
-        return self.process.pid if self.process else None
-
-    def start(self):
-        if self.alive():
-            raise LabError(f"{self.name} runs already (pid {self.pid})")
-        with open(self.log, "ab") as log:
-            log.write(f"--- {time.strftime('%H:%M:%S')} start: {' '.join(self.command)}\n".encode())
-            log.flush()
-            try:
-                self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                                start_new_session=True, env=dict(os.environ, **(self.env or {})))
-            except OSError as error:
-                raise LabError(f"{self.name}: {self.command[0]}: {error.strerror}") from error
-        return self
-
-    def alive(self):
-        return self.process is not None and self.process.poll() is None
-
-    def signal(self, number):
-        if self.alive():
-            self.process.send_signal(number)
-
-    def wait(self, timeout=10):
-        """Waits for its end; returns the exit status."""
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired as error:
-            raise LabError(f"{self.name} (pid {self.pid}) does not end within {timeout} s") from error
-
-    def stop(self, timeout=10):
-        """SIGTERM, as a service manager does; returns the exit status."""
-        if self.process is None:
-            return None
-        self.signal(signal.SIGTERM)
-        try:
-            return self.wait(timeout)
-        except LabError:
-            self.kill()
-            raise
-
-    def kill(self):
-        """kill -9."""
-        if self.process is not None:
-            self.signal(signal.SIGKILL)
-            self.process.wait(10)
-
-    def log_text(self, last_start_only=True):
-        try:
-            with open(self.log, encoding="utf-8", errors="replace") as text:
-                content = text.read()
-        except OSError:
-            return ""
-        return content.rpartition("\n--- ")[2] if last_start_only else content
-
-
-class Namespace:
-    """A network namespace of the lab."""
-
-    def __init__(self, lab, name):
-        self.lab, self.name = lab, name
-        self.netns = f"{PREFIX}-{lab.token}-{name}"
-        run(["ip", "netns", "add", self.netns])
-        self.run("ip", "link", "set", "lo", "up")
-
-    def wrap(self, *command):
-        return ["ip", "netns", "exec", self.netns, *command]
-
-    def run(self, *command, check=True, timeout=60, env=None, stdin=None):
-        return run(self.wrap(*command), check=check, timeout=timeout, env=env, stdin=stdin)
-
-    def write_sysctl(self, key, value):
-        """key is below net/, such as ipv6/conf/eth0/disable_ipv6."""
-        # Through a child in the namespace: /proc/sys/net shows the reader's own namespace.
-        self.run("sh", "-c", f"echo {value} > /proc/sys/net/{key}", check=False)
-
-    def ping(self, address, count=3, interval=0.2, size=None, deadline=None, options=()):
-        command = ["ping", "-n", "-c", str(count), "-i", str(interval), "-W", "2"]
-        if size is not None:
-            command += ["-M", "do", "-s", str(size)]
-        command += [*options, address]
-        done = self.run(*command, check=False, timeout=deadline or count * max(interval, 0.2) + 30)
-        return Ping(done.stdout + done.stderr)
-
-    def remove(self):
-        end_processes(pids_in_namespace(self.netns))
-        run(["ip", "netns", "delete", self.netns], check=False)
-
-
-class Ping:
-    """What ping said."""
-
-    def __init__(self, output):
-        self.output = output
-        found = re.search(r"(\d+) packets transmitted, (\d+) received", output)
-        self.sent, self.received = (int(found.group(1)), int(found.group(2))) if found else (0, 0)
-        line = re.search(r"^.*packets transmitted.*$", output, re.M)
-        self.summary = line.group(0) if line else output.strip()[-200:]
-
-    @property
-    def lost(self):
-        return self.sent - self.received
-
-    @property
-    def ok(self):
-        return self.sent > 0 and self.lost == 0
-
-    def __repr__(self):
-        return self.summary
-
-
-class BackgroundPing:
-    """A ping beside what the test does: count requests, one each interval (seconds); result() waits for its end."""
-
-    def __init__(self, namespace, address, count, interval=0.005):
-        self.limit = count * max(interval, 0.01) * 4 + 30
-        self.process = subprocess.Popen(
-            namespace.wrap("ping", "-n", "-q", "-c", str(count), "-i", str(interval), "-W", "2", address),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            start_new_session=True)
-
-    def running(self):
-        return self.process.poll() is None
-
-    def result(self):
-        try:
-            output, _ = self.process.communicate(timeout=self.limit)
-        except subprocess.TimeoutExpired as error:
-            self.process.kill()
-            raise LabError(f"ping does not end within {self.limit:g} s") from error
-        return Ping(output)
-
-
-class VirtualMachine(Namespace):
-    """A namespace that plays a virtual machine; eth0 is plugged in by `ml2ctl vif plug`."""
-
-    def __init__(self, lab, name, hypervisor):
-        super().__init__(lab, name)
-        self.hypervisor, self.port, self.device = hypervisor, None, "eth0"
 
 
 class Hypervisor(Namespace):
@@ -483,8 +223,8 @@ class Hypervisor(Namespace):
 
     def default_options(self):
         return {
-            "DEFAULT": {"host": self.host},
-            "ml2": {"type_drivers": "local,flat,vlan,gre,vxlan,geneve", "tenant_network_types": "vxlan",
+            "DEFAULT": {"host": self.host, "agent_down_time": "8"},
+            "ml2": {"type_drivers": "local,flat,vlan,gre,vxlan,geneve", "project_network_types": "vxlan",
                     "mechanism_drivers": "openvswitch"},
             "ml2_type_flat": {"flat_networks": PHYSNET},
             "ml2_type_vlan": {"network_vlan_ranges": f"{PHYSNET}:100:199"},
@@ -733,9 +473,3 @@ class Lab:
                 text = [line for line in text if re.search(r"\|(WARN|ERR|EMER)\||--- |rror", line)]
             print(f"----- {daemon.name}{'' if daemon.alive() else ' (not running)'}: {daemon.log}", file=stream)
             print("\n".join(text[-lines:]), file=stream)
-
-
-def free_tcp_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -138,7 +138,7 @@ class RestartTest(SystemTest):
             def restart():
                 hypervisor.restart_ovsdb_server(hard=hard)
                 wait_until(lambda: hypervisor.status()["ovsdb"]["connected"], 15, "the agent is connected again")
-            self.lossless(restart, count=3 * PINGS)
+            self.lossless(restart, count=2 * PINGS)
             self.lab.settle()
         late = self.vm("late", self.vxlan, self.lab[1])
         self.assert_pings(late, self.machines["a2"].ip4)
