@@ -28,7 +28,7 @@ class NlKernel final : public Kernel {
     Monitor monitor{};
     // Bytes of the listening socket's receive buffer; needs CAP_NET_ADMIN beyond net.core.rmem_max. A notification
     // takes up to about 4 KiB of it.
-    std::size_t receive_buffer = 4 * 1024 * 1024;
+    std::size_t receive_buffer = 4UL * 1024 * 1024;
   };
 
   [[nodiscard]] static Result<std::unique_ptr<NlKernel>> open(const Options& options);
