@@ -3,6 +3,7 @@
 // Where in the walk: below everything.
 // Threading: one owner.
 // Failure: none; close(2)'s result is ignored, as nothing can be done about it.
+// What it does not do: no copy, no reading or writing.
 #pragma once
 
 #include <unistd.h>
