@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <regex>
+#include <string_view>
 
 #include "datapath/base/text.h"
 #include "datapath/openflow/cookie.h"
@@ -43,18 +43,19 @@ struct Names {
   }
 };
 
-// Replaces what `expression` captures as a number by what `name` makes of it.
+// Replaces the numbers that stand between `before` and `after` by what `name` makes of them.
 template <class Name>
-std::string replace(const std::string& text, const char* expression, Name name) {
-  const std::regex regex(expression);
+std::string replace(const std::string& text, std::string_view before, std::string_view after, Name name) {
   std::string result;
-  auto from = text.cbegin();
-  for (std::sregex_iterator match(text.begin(), text.end(), regex), end; match != end; ++match) {
-    result.append(from, text.cbegin() + match->position(1));
-    result += name(text::to_int(match->str(1)).value_or(-1));
-    from = text.cbegin() + match->position(1) + match->length(1);
+  std::size_t from = 0;
+  for (std::size_t at = text.find(before); at != std::string::npos; at = text.find(before, at + 1)) {
+    const std::size_t begin = at + before.size();
+    const std::size_t end = std::min(text.find_first_not_of("0123456789", begin), text.size());
+    if (end == begin || text.compare(end, after.size(), after) != 0) continue;
+    result += text.substr(from, begin - from) + name(text::to_int(text.substr(begin, end - begin)).value_or(-1));
+    from = end;
   }
-  return result.append(from, text.cend());
+  return result + text.substr(from);
 }
 
 std::string sorted_outputs(const std::string& actions) {
@@ -74,11 +75,11 @@ std::string flow_text(const Names& names, const std::string& bridge, const of::F
   const bool integration = bridge == names.node.integration_bridge;
   const bool physical = !integration && bridge != names.node.tunnel_bridge;
 
-  std::string match = replace(key.match, "in_port=([0-9]+)", port);
-  if (!integration) match = replace(match, "dl_vlan=([0-9]+)", local);
-  std::string actions = replace(body.actions, "output:([0-9]+)", port);
-  actions = replace(actions, "goto_table:([0-9]+)", table);
-  actions = replace(actions, "set_field:([0-9]+)->vlan_vid", [&](std::int64_t vid) {
+  std::string match = replace(key.match, "in_port=", "", port);
+  if (!integration) match = replace(match, "dl_vlan=", "", local);
+  std::string actions = replace(body.actions, "output:", "", port);
+  actions = replace(actions, "goto_table:", "", table);
+  actions = replace(actions, "set_field:", "->vlan_vid", [&](std::int64_t vid) {
     return physical ? fmt::format("4096+{}", vid - 4096) : "4096+" + names.local_vlan(vid - 4096);
   });
   const std::string learned = fmt::format("{:#x}", cookie_of_learned());
