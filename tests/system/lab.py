@@ -94,6 +94,7 @@ class Hypervisor(Namespace):
         self.dir = os.path.join(lab.dir, self.host)
         self.rundir = os.path.join(self.dir, "run")
         self.ini = os.path.join(self.dir, "openvswitch_agent.ini")
+        self.extra_files = []                          # config files that the agent reads before it
         self.ctl = os.path.join(self.dir, "ml2-agent.ctl")
         self.db_sock = os.path.join(self.rundir, "db.sock")
         self.ovsdb = "unix:" + self.db_sock
@@ -223,7 +224,7 @@ class Hypervisor(Namespace):
 
     def default_options(self):
         return {
-            "DEFAULT": {"host": self.host, "agent_down_time": "8"},
+            "DEFAULT": {"host": self.host},
             "ml2": {"type_drivers": "local,flat,vlan,gre,vxlan,geneve", "project_network_types": "vxlan",
                     "mechanism_drivers": "openvswitch"},
             "ml2_type_flat": {"flat_networks": PHYSNET},
@@ -253,8 +254,8 @@ class Hypervisor(Namespace):
         return path
 
     def agent_command(self, *extra, ini=None):
-        return [self.lab.program("ml2-agent"), "--config-file", ini or self.ini, "--ovs-rundir", self.rundir,
-                "--ctl", self.ctl, *extra]
+        files = [argument for name in (*self.extra_files, ini or self.ini) for argument in ("--config-file", name)]
+        return [self.lab.program("ml2-agent"), *files, "--ovs-rundir", self.rundir, "--ctl", self.ctl, *extra]
 
     def start_agent(self, wait=True, deadline=30):
         if not os.path.exists(self.ini):

@@ -84,6 +84,8 @@ class PortLifeTest(SystemTest):
 
 
 class HostTest(SystemTest):
+    ini = {"DEFAULT": {"agent_down_time": "8"}}  # so that a dead agent is noticed while we wait
+
     def host_row(self, hypervisor):
         rows = self.transact(self.lab.ml2_db, "ML2", {
             "op": "select", "table": "Host", "where": [["name", "==", hypervisor.host]]})[0]["rows"]
