@@ -1,8 +1,7 @@
 // Config: the effective configuration as a value: every option of the table with its value and where that came from.
 //
 // Where in the walk: load() (loader.h) makes it once at start, reload() at SIGHUP; every room takes a const Config&
-// in
-//   its constructor and reads what it needs there.
+//   in its constructor and reads what it needs there.
 // Threading: a value; const reads from any thread.
 // Failure: none: what is in a Config has been checked. Asking for an option that the table does not have, or by the
 //   wrong type, is a bug of ours (ML2_CHECK).

@@ -1,8 +1,7 @@
 // Environment: everything outside the program that the configuration depends on, as a value.
 //
 // Where in the walk: main() takes process_environment() once; load() and reload() read through it. Tests and the
-// fuzzer
-//   put memory_environment() in its place: a Config from texts, without a file.
+//   fuzzer put memory_environment() in its place: a Config from texts, without a file.
 // Threading: process_environment() reads environ and the user database: call it before threads start.
 // Failure: reading a file answers an Error whose message says why ("No such file or directory").
 // What it does not do: no writing.

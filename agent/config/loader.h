@@ -4,8 +4,7 @@
 //   parse (ini_file) -> pick, substitute, type (resolver) -> together (cross_checks) -> Config
 // Threading: main thread.
 // Failure: all errors are collected, one line each, starting with file:line where there is one; then there is no
-// Config.
-//   Warnings and notices never stop anything.
+//   Config. Warnings and notices never stop anything.
 // What it does not do: no logging and no exit: main() prints errors to stderr and ends with 1, logs warnings as WARN
 //   and notices as INFO.
 #pragma once

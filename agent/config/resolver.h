@@ -11,8 +11,8 @@
 // Where in the walk: the loader's middle step, between the files and the checks over several options.
 // Threading: one owner.
 // Failure: every bad value is a line in errors(); its option keeps the default, which nobody sees as there is no
-// Config
-//   then. References in a circle and texts that grow beyond kMaxSubstituted are errors of the option that has them.
+//   Config then. References in a circle and texts that grow beyond kMaxSubstituted are errors of the option that has
+//   them.
 // What it does not do: no unknown names (unknown_names.h), no rules over several options (cross_checks.h).
 #pragma once
 

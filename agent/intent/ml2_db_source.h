@@ -5,8 +5,7 @@
 // Failure: while the database is away the last intent stands, reports are kept and written when it is back. A
 //   transaction that fails is computed anew from the rows then there, with a growing pause (at most 30 s).
 // What it does not do: no allocation and no binding (agent/ml2, by ml2ctl and ml2-server): it writes the row of its
-// own
-//   host and the status of ports bound to it, nothing else.
+//   own host and the status of ports bound to it, nothing else.
 #pragma once
 
 #include <chrono>

@@ -3,8 +3,7 @@
 // Where in the walk: Ml2DbSource calls both; all validation of what stands in the database is here.
 // Threading: pure functions.
 // Failure: a row that makes no sense refuses the ports that need it, with a sentence naming row and field; the rest
-// of
-//   the database goes on.
+//   of the database goes on.
 // What it does not do: no connection, no clock.
 #pragma once
 

@@ -4,8 +4,8 @@
 //   computed, postcommit after the database has it, bind_port when a port has a host.
 // Threading: one thread.
 // Failure: an error of precommit refuses the change, and nothing was written; one of postcommit undoes a create and
-// is
-//   logged otherwise. precommit may be called again for the same change (a lost race): it must have no other effect.
+//   is logged otherwise. precommit may be called again for the same change (a lost race): it must have no other
+//   effect.
 // What it does not do: no waiting in precommit.
 // Source: neutron-lib neutron_lib/plugins/ml2/api.py, class MechanismDriver.
 #pragma once

@@ -4,8 +4,7 @@
 //   port that has a host.
 // Threading: one thread.
 // Failure: precommit: the first error, with the driver's name. bind() never fails: a port that nobody binds comes
-// back
-//   as binding_failed with every driver's reason in Binding.failure.
+//   back as binding_failed with every driver's reason in Binding.failure.
 // What it does not do: no commit (commit.h); Plugin repeats bind() when host, vnic type or profile changed meanwhile.
 // Source: neutron/plugins/ml2/managers.py, class MechanismManager (bind_port, _bind_port_level).
 #pragma once

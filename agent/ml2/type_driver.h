@@ -1,8 +1,7 @@
 // TypeDriver: one kind of segment: which provider attributes it takes, from where its ids come, its MTU.
 //
 // Where in the walk: TypeManager asks the driver of a segment's type; one file per driver (type_*.cc), one line each
-// in
-//   the registry (type_drivers.cc).
+//   in the registry (type_drivers.cc).
 // Threading: values and const functions; what is in use is handed in.
 // Failure: Invalid for attributes that this type does not take, Conflict for an id that is in use or a pool that is
 //   used up; the sentence names the id, the range and the option.

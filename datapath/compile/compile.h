@@ -1,12 +1,10 @@
 // compile: from what is asked and what the world has assigned to what Open vSwitch shall hold.
 //
 // Where in the walk: Intent + Facts -> compile() -> Desired -> diff(). One file of this folder per feature; build.h
-// is
-//   what they share.
+//   is what they share.
 // Threading: pure functions; equal input gives equal output.
 // Failure: total. What cannot be computed yet (a port without an OpenFlow number, a physical bridge that is not
-// there)
-//   is left out and named, in PortState::waiting for a port and in Desired::waiting for anything else.
+//   there) is left out and named, in PortState::waiting for a port and in Desired::waiting for anything else.
 // What it does not do: no comparison with what is there, no order of changes: diff/. No security groups yet.
 #pragma once
 

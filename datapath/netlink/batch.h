@@ -2,8 +2,7 @@
 //
 // Where in the walk: diff() writes one into the Plan, Kernel::apply() carries it out; `ml2ctl vif plug` makes its
 // own. Threading: values. Failure: check() finds what the kernel could only answer with a number: a name too long, a
-// multicast MAC, mixed
-//   address families. error_of() turns an errno into a sentence and into what to do next.
+//   multicast MAC, mixed address families. error_of() turns an errno into a sentence and into what to do next.
 // What it does not do: it is no transaction: the kernel has none. What stands before the operation that fails is
 //   done, what stands after it is not tried. Deletes of what is not there fail (Invalid), as ip(8)'s do: who wants
 //   "make it absent" compares with the Snapshot first.

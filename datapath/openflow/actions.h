@@ -7,8 +7,7 @@
 //   that came to it over OpenFlow 1.4 (lib/ofp-actions.c); codec.h has the last word.
 // Threading: values.
 // Failure: none for typed values. goto_table to a table that is not further on, or an action after it, is a bug of
-// the
-//   caller (ML2_CHECK); a table of another bridge does not compile.
+//   the caller (ML2_CHECK); a table of another bridge does not compile.
 // What it does not do: no ct(), conjunction, groups, meters: they come with the features that need them.
 #pragma once
 

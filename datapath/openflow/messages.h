@@ -3,8 +3,7 @@
 // Where in the walk: RconnSwitch sends what is made here and feeds what it receives to decode().
 // Threading: pure functions; transaction ids come from libopenvswitch's counter.
 // Failure: decode() answers Invalid on bytes that are no message. One flow of a reply that cannot be decoded (an
-// action
-//   that this libopenvswitch does not know) is left out and counted: the rest is good.
+//   action that this libopenvswitch does not know) is left out and counted: the rest is good.
 // What it does not do: no connection and no state.
 // Sections are those of the OpenFlow Switch Specification 1.4.0.
 #pragma once

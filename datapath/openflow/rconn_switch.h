@@ -2,11 +2,10 @@
 //
 // Where in the walk: main.cc makes one per bridge; the reconciler sees the Switch seam only.
 // How: OpenFlow 1.4. On each new connection an OpenFlow 1.4 flow monitor over all tables is asked for: its first
-// reply
-//   is all flows, and from then on the switch tells each change (Open vSwitch 3.0 and later; an older one refuses,
-//   and status() says so). What our own bundle did is told as one abbreviated item; the bundle's flows in canonical
-//   form are then put into flows() at that very place in the stream. When the switch has more to tell than we read it
-//   pauses and later tells the rest: an outcome waits for that.
+//   reply is all flows, and from then on the switch tells each change (Open vSwitch 3.0 and later; an older one
+//   refuses, and status() says so). What our own bundle did is told as one abbreviated item; the bundle's flows in
+//   canonical form are then put into flows() at that very place in the stream. When the switch has more to tell than
+//   we read it pauses and later tells the rest: an outcome waits for that.
 // Threading: the thread of the poll loop only. Several RconnSwitches share one loop.
 // Failure: see Switch. A flow of someone else that cannot be decoded is left out of flows() and logged once per
 //   connection. A reply that makes no sense breaks the connection off, and all is read again.

@@ -1,8 +1,8 @@
 // Switch: the seam to one OpenFlow bridge: its flows out, an atomic bundle in.
 //
 // Where in the walk: the agent holds one per bridge it programs (br-int, br-tun, physical bridges). RconnSwitch is
-// the
-//   real one (rconn on the bridge's .mgmt socket), tests/fakes/FakeSwitch the other; one contract suite holds both.
+//   the real one (rconn on the bridge's .mgmt socket), tests/fakes/FakeSwitch the other; one contract suite holds
+//   both.
 // Threading: the thread of the poll loop only.
 // Failure: a lost connection is not an error: flows() is nullptr until the next connection has been read whole. That
 //   is also how a restart of ovs-vswitchd is seen: a new connection, and its flows are read again.

@@ -4,9 +4,8 @@
 //   A FakeHost is the machine with its network namespaces; a FakeKernel is one reader and writer of one namespace,
 //   and several on the same host see each other's changes, as several processes do.
 // Threading: one thread.
-// Failure: as the kernel's for what it models, and whatever a test asks for: fail_next(), fail_next_read(),
-// overrun(). What it does not do: no packets, so nothing is learned or resolved; no IPv6 link-local addresses; no
-// limits (1280
+// Failure: as the kernel's for what it models, and whatever a test asks for: fail_next(), fail_next_read(), overrun().
+// What it does not do: no packets, so nothing is learned or resolved; no IPv6 link-local addresses; no limits (1280
 //   bytes for IPv6) between MTU and address family.
 #pragma once
 

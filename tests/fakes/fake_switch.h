@@ -1,15 +1,13 @@
 // FakeSwitch: the Switch seam on a flow table in memory.
 //
 // Where in the walk: tests of the reconciler, which need no ovs-vswitchd. tests/contract/switch_contract_test.cc
-// holds
-//   it to what the real one does.
+//   holds it to what the real one does.
 // How: the table stands for the switch and survives disconnect(); flows() is what the connection has shown of it so
 //   far. What the test does to the table and what commit() sends becomes visible in the next run(), as over a socket.
 // Threading: the thread of the poll loop only.
 // Failure: by order of the test, see the fault menu.
 // What it does not do: no packets, no clock (expire a flow with remove()), no groups: a flow that names one is
-// refused,
-//   as a switch without groups does.
+//   refused, as a switch without groups does.
 #pragma once
 
 #include <map>
