@@ -2,10 +2,10 @@
 //
 // [ovs] enable_tunneling, tunnel_type, tunnel_id_ranges and tenant_network_type are from the agent before ML2.
 // Neutron has long passed over them in silence; here each is carried over to the option that replaced it, where that
-// is not set, with a warning that names it: tunnel_type          [agent] tunnel_types, if enable_tunneling = true
-//   (its old default was false) tunnel_id_ranges     the ranges of the tunnel types: [ml2_type_vxlan] vni_ranges,
-//   [ml2_type_gre] tunnel_id_ranges, [ml2_type_geneve] vni_ranges tenant_network_type  [ml2] project_network_types
-//   ("none": no types)
+// is not set, with a warning that names it:
+//   tunnel_type          [agent] tunnel_types, if enable_tunneling = true (its old default was false)
+//   tunnel_id_ranges     [ml2_type_vxlan] vni_ranges, [ml2_type_gre] tunnel_id_ranges, [ml2_type_geneve] vni_ranges
+//   tenant_network_type  [ml2] project_network_types ("none": no types)
 // enable_tunneling = false does not undo [agent] tunnel_types: Neutron's agent does not know it any more either.
 //
 // Where in the walk: the loader, after the resolver and only on values that are good by themselves.
