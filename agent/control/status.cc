@@ -53,6 +53,7 @@ std::vector<PortLine> port_lines(const Reconciler& reconciler) {
       line.interface = state->second.interface;
       if (state->second.ofport) line.ofport = to_string(*state->second.ofport);
       if (state->second.local_vlan) line.local_vlan = to_string(*state->second.local_vlan);
+      if (!state->second.warning.empty()) line.note += (line.note.empty() ? "" : "; ") + state->second.warning;
     }
     lines.push_back(std::move(line));
   }

@@ -80,9 +80,10 @@ void Reconciler::wait() {
 // again.
 void Reconciler::track_bridges() {
   const ovsdb::Snapshot* snapshot = seams_.vswitch.snapshot();
-  if (snapshot == nullptr || (compiled_ && seams_.vswitch.sequence() == vswitch_seen_)) return;
+  if (snapshot == nullptr) return;
   std::set<std::string> wanted;
-  const std::set<std::string> names = bridges_of(node_);
+  std::set<std::string> names = bridges_of(node_);
+  for (const auto& [name, flows] : desired_.flows) names.insert(name);  // also one that is no longer mapped
   for (const auto& [uuid, row] : snapshot->table("Bridge")) {
     const auto name = row->column("name").string();
     if (name && names.contains(*name) && !row->column("datapath_id").empty()) wanted.insert(*name);

@@ -83,6 +83,10 @@ void FakeNode::run_vswitchd() {
     const bool local = row->column("type").string() == "internal";
     vswitch_.update("Interface", uuid, {{"ofport", number(local ? 65534 : next_ofport_++)}});
   }
+  for (const auto& [uuid, row] : rows.table("Open_vSwitch")) {
+    if (row->column("cur_cfg") == row->column("next_cfg")) continue;
+    vswitch_.update("Open_vSwitch", uuid, {{"cur_cfg", row->column("next_cfg")}});
+  }
 }
 
 void FakeNode::add_bridge(const std::string& name) {

@@ -47,6 +47,8 @@ class FakeNode {
 
   // kill -9 and start: a reconciler with no memory on the same world.
   void start_agent();
+  // The ini of the next start.
+  void set_node(NodeConfig node) { node_ = std::move(node); }
   [[nodiscard]] Reconciler& agent() { return *agent_; }
 
   // Passes of the loop, each followed by what ovs-vswitchd does about the database.

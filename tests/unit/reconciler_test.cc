@@ -233,6 +233,19 @@ TEST_F(Wired, ALostReplyOfTheDatabaseDoesNotDoubleAnything) {
   EXPECT_EQ(ports, 1U);
 }
 
+TEST_F(Wired, ABridgeThatIsNoLongerMappedIsPartedAfterARestart) {
+  ASSERT_TRUE(node_.agent().vswitch().ports.contains("phy-br-ex"));
+  Intent unmapped = intent_with_port();
+  unmapped.node.bridge_mappings.clear();
+  node_.set_node(unmapped.node);
+  node_.source().set(unmapped);
+  node_.start_agent();
+  node_.run(20);
+  expect_converged();
+  EXPECT_FALSE(node_.agent().vswitch().ports.contains("phy-br-ex"));
+  EXPECT_FALSE(node_.agent().vswitch().ports.contains("int-br-ex"));
+}
+
 TEST_F(Wired, AnUnpluggedPortIsDownWithTheReasonAndItsFlowsGo) {
   node_.unplug("tap1");
   node_.run();
