@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "agent/ctl/unixctl_shim.h"
+#include "datapath/base/text.h"
 
 namespace ml2::ctl {
 namespace {
@@ -30,7 +31,8 @@ Result<std::string> ask_agent(const std::string& socket, const std::string& comm
   const std::unique_ptr<char, decltype(&std::free)> owned(text, &std::free);
   switch (result) {
     case ML2_UNIXCTL_OK: return std::string(text);
-    case ML2_UNIXCTL_REFUSED: return invalid(fmt::format("the agent at {} refuses {}: {}", socket, command, text));
+    case ML2_UNIXCTL_REFUSED:
+      return invalid(fmt::format("the agent at {} refuses {}: {}", socket, command, text::trim(text)));
     case ML2_UNIXCTL_NO_CONNECT:
       return transient(
           fmt::format("no agent answers at {}: {} (is ml2-agent running on this host? --ctl names another socket)",

@@ -1,11 +1,16 @@
 // ml2ctl: the operator's command: the ML2 database, interfaces on this host, the local agent's status.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <exception>
 #include <iostream>
 
 #include "agent/ctl/control_client.h"
 #include "agent/ctl/program.h"
 #include "agent/ctl/unixctl_shim.h"
+#include "agent/version.h"
 #include "datapath/base/log.h"
+#include "datapath/base/text.h"
 
 namespace {
 
@@ -42,6 +47,20 @@ void define_globals(CLI::App& app, ml2::ctl::GlobalOptions& globals) {
       ->default_str(ml2::ctl::kControlSocket);
 }
 
+// CLI11 says of a word that is no command only that one is missing.
+std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App* deepest = &app;
+  while (!deepest->get_subcommands().empty()) deepest = deepest->get_subcommands().front();
+  const auto commands = deepest->get_subcommands([](const CLI::App*) { return true; });
+  const std::vector<std::string> extra = app.remaining(true);
+  if (commands.empty() || extra.empty() || extra.front().starts_with('-')) return error.what();
+  std::vector<std::string> names;
+  for (const CLI::App* command : commands) names.push_back(command->get_name());
+  const auto near = ml2::text::nearest(extra.front(), names);
+  return fmt::format("there is no command {}{}: {}", ml2::text::printable(extra.front()),
+                     near ? fmt::format(", did you mean {}?", *near) : "", fmt::join(names, ", "));
+}
+
 int run(int argc, char** argv) {
   ml2_silence_library_log();
   ml2::log::set_sink([](std::string_view, ml2::log::Level level, std::string_view text) {
@@ -49,6 +68,7 @@ int run(int argc, char** argv) {
   });
   ml2::ctl::Program program;
   CLI::App app("Operate ml2-agent: networks, subnets, ports, hosts; interfaces; the local agent", "ml2ctl");
+  app.set_version_flag("--version", std::string("ml2ctl ") + ml2::kVersion);
   app.fallthrough();
   app.require_subcommand(1);
   define_globals(app, program.globals);
@@ -70,8 +90,8 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);  // --help
-    std::cerr << "ml2ctl: " << error.what() << " (--help tells more)\n";
+    if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);  // --help, --version
+    std::cerr << "ml2ctl: " << usage_error(app, error) << " (--help tells more)\n";
     return kUsage;
   }
   ml2::ctl::Session session(program.globals, std::cout, std::cerr);
