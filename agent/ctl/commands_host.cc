@@ -6,7 +6,8 @@
 namespace ml2::ctl {
 namespace {
 
-struct SetOptions {
+// Of create and set.
+struct HostOptions {
   std::string name;
   std::optional<bool> enable;
 };
@@ -40,7 +41,15 @@ Status list(Session& session, const ListOptions&) {
   return {};
 }
 
-Status set(Session& session, const SetOptions& options) {
+Status create(Session& session, const HostOptions& options) {
+  const auto reading = read_rows(session);
+  if (!reading) return forward_error(reading);
+  const auto id = reading->plugin->create_host(options.name, options.enable.value_or(true));
+  if (!id) return forward_error(id);
+  return show_row(session, *id, &ovsdb::Ml2Rows::hosts);
+}
+
+Status set(Session& session, const HostOptions& options) {
   const auto reading = read_rows(session);
   if (!reading) return forward_error(reading);
   const auto id = plugin::find_resource(reading->rows.hosts, "host", options.name);
@@ -53,12 +62,20 @@ Status set(Session& session, const SetOptions& options) {
 void add_host_commands(CLI::App& app, Program& program) {
   CLI::App* host = app.add_subcommand("host", "Hosts: where agents have reported from");
   host->require_subcommand(1);
+  add_command<HostOptions>(
+      *host, program, "create", "Prepare a host before its agent reports",
+      [](CLI::App& command, HostOptions& options) {
+        command.add_option("NAME", options.name, "Name: [DEFAULT] host of its agent")->required();
+        add_switch(command, "--enable", "--disable", options.enable, "In service (default)", "Out of service");
+        command.footer("Examples:\n  ml2ctl host create hv3 --disable");
+      },
+      create);
   add_command<ListOptions>(
       *host, program, "list", "List the hosts", [](CLI::App&, ListOptions&) {}, list);
   add_show(*host, program, "host", &ovsdb::Ml2Rows::hosts);
-  add_command<SetOptions>(
+  add_command<HostOptions>(
       *host, program, "set", "Change a host",
-      [](CLI::App& command, SetOptions& options) {
+      [](CLI::App& command, HostOptions& options) {
         command.add_option("HOST", options.name, "Name or id")->required();
         add_switch(command, "--enable", "--disable", options.enable, "In service", "Out of service");
       },

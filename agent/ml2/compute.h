@@ -52,7 +52,9 @@ struct Change {
 [[nodiscard]] Result<Change<PortContext>> update_port(const Inputs& in, const Uuid& id, const PortUpdate& update);
 [[nodiscard]] Result<Change<PortContext>> delete_port(const Inputs& in, const Uuid& id);
 
-// A host's row is made by its agent; here it is only taken out of service, or forgotten when its agent is gone.
+// A host's row is its agent's: here it is prepared before the agent's first report (which keeps admin_state_up), taken
+// out of service, or forgotten when its agent is gone.
+[[nodiscard]] Result<Change<Uuid>> create_host(const Inputs& in, const std::string& name, bool up);
 [[nodiscard]] Result<ovsdb::Transaction> set_host_admin_state(const Inputs& in, const Uuid& id, bool up);
 [[nodiscard]] Result<ovsdb::Transaction> delete_host(const Inputs& in, const Uuid& id, std::int64_t now);
 

@@ -1,10 +1,20 @@
-// Hosts: their agents make the rows; an operator takes them out of service.
+// Hosts: their agents make the rows; an operator prepares them and takes them out of service.
 #include <fmt/format.h>
 
 #include "agent/ml2/compute.h"
 #include "agent/ml2/lookup.h"
 
 namespace ml2::plugin {
+
+Result<Change<Uuid>> create_host(const Inputs& in, const std::string& name, bool up) {
+  if (name.empty()) return invalid("a host needs a name: [DEFAULT] host of its agent");
+  if (host_named(in.rows, name) != nullptr) return conflict(fmt::format("there is a host {} already", name));
+  const ovsdb::Ml2Host host{.uuid = Uuid::random(), .name = name, .admin_state_up = up};
+  Change<Uuid> change{.context = host.uuid};
+  change.transaction.comment = fmt::format("ml2: create host {}", name);
+  change.transaction.operations.emplace_back(ovsdb::insert_row(host));
+  return change;
+}
 
 Result<ovsdb::Transaction> set_host_admin_state(const Inputs& in, const Uuid& id, bool up) {
   const auto found = in.rows.hosts.find(id);

@@ -166,6 +166,19 @@ Status Plugin::bind_port(const Uuid& id) {
       kMaxBindTries);
 }
 
+Result<Uuid> Plugin::create_host(const std::string& name, bool up) {
+  Uuid id;
+  const Status status =
+      committer_.commit([&](const ovsdb::Ml2Rows& rows, unsigned attempt) -> Result<ovsdb::Transaction> {
+        auto computed = plugin::create_host(inputs(rows, attempt), name, up);
+        if (!computed) return forward_error(computed);
+        id = computed->context;
+        return std::move(computed->transaction);
+      });
+  if (!status) return forward_error(status);
+  return id;
+}
+
 Status Plugin::set_host_admin_state(const Uuid& id, bool up) {
   return committer_.commit([&](const ovsdb::Ml2Rows& rows, unsigned attempt) {
     return plugin::set_host_admin_state(inputs(rows, attempt), id, up);

@@ -48,6 +48,7 @@ class Plugin {
   [[nodiscard]] Status delete_port(const Uuid& id);
   [[nodiscard]] Status bind_port(const Uuid& id);
 
+  [[nodiscard]] Result<Uuid> create_host(const std::string& name, bool up);
   [[nodiscard]] Status set_host_admin_state(const Uuid& id, bool up);
   [[nodiscard]] Status delete_host(const Uuid& id);
 

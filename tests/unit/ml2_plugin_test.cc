@@ -376,6 +376,20 @@ TEST_F(PluginTest, SecurityGroupsAreMadeUsedAndGuarded) {
   EXPECT_TRUE(rows().security_group_rules.empty());
 }
 
+TEST_F(PluginTest, AHostIsPreparedOnceAndForgottenWhileItsAgentIsAway) {
+  const auto id = plugin->create_host("hv3", false);
+  ASSERT_TRUE(id) << id.error().message;
+  EXPECT_FALSE(rows().hosts.at(*id).admin_state_up);
+  const auto again = plugin->create_host("hv3", true);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().kind, ErrorKind::Conflict);
+  EXPECT_FALSE(plugin->create_host("", true));
+  EXPECT_TRUE(plugin->set_host_admin_state(*id, true));
+  EXPECT_TRUE(rows().hosts.at(*id).admin_state_up);
+  EXPECT_TRUE(plugin->delete_host(*id));
+  EXPECT_FALSE(rows().hosts.contains(*id));
+}
+
 TEST_F(PluginTest, TheViewHasNeutronsNames) {
   const Uuid blue = network();
   subnet(blue, "10.0.0.0/24");
