@@ -26,11 +26,14 @@ class LabTest(unittest.TestCase):
         child = subprocess.Popen([sys.executable, "-c", CHILD, os.path.dirname(os.path.abspath(__file__))],
                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                  text=True)
+        tokens = []
+        self.addCleanup(lambda: [laboratory.remove_lab(token) for token in tokens])  # last, when the child is dead
         self.addCleanup(child.stdout.close)
         self.addCleanup(child.wait)
         self.addCleanup(child.kill)
         token = child.stdout.readline().strip()
         self.assertRegex(token, "^[0-9a-f]{4}$")
+        tokens.append(token)
         return child, token
 
     def left_of(self, token):
