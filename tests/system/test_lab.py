@@ -9,7 +9,9 @@ import lab as laboratory
 from lab import Lab, wait_until
 
 CHILD = """
-import sys, time
+import signal, sys, time
+# As with a terminal, also when the tests themselves run in the background, where SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, sys.argv[1])
 from lab import Lab
 lab = Lab(1).start()
