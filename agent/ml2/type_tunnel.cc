@@ -47,7 +47,10 @@ Result<SegmentKey> TunnelType::reserve(const SegmentRequest& request, const Segm
 
 Result<SegmentKey> TunnelType::allocate(const SegmentsInUse& in_use, const Random& random) const {
   if (traits_.ranges.empty()) {
-    return conflict(fmt::format("{} of [ml2_type_{}] holds no range", traits_.option, traits_.name));
+    return conflict(
+        fmt::format("{0} of [ml2_type_{1}] holds no range: set it in an ini file that is read here "
+                    "(--config-file), such as {0} = 1:1000",
+                    traits_.option, traits_.name));
   }
   const auto id = draw_free_id(traits_.ranges, traits_.name, "", in_use, random);
   if (!id) {

@@ -74,7 +74,11 @@ class VlanType final : public TypeDriver {
       }
       used_up += fmt::format("{}{}:{}", used_up.empty() ? "" : ", ", physical_network, to_string(ranges));
     }
-    if (used_up.empty()) return conflict("network_vlan_ranges of [ml2_type_vlan] holds no range");
+    if (used_up.empty())
+      return conflict(
+          "network_vlan_ranges of [ml2_type_vlan] holds no range: set it in an ini file that is read here "
+          "(--config-file), "
+          "such as network_vlan_ranges = physnet1:100:199");
     return conflict(fmt::format("network_vlan_ranges {} of [ml2_type_vlan] is used up", used_up));
   }
 
