@@ -206,13 +206,16 @@ class Execution {
     Status status;
     for (const auto& [table, rows] : rows_.tables) {
       for (const auto& [uuid, row] : rows) {
-        for_each_reference(table, *row, [&](const std::string& column, const RowRef& target) {
-          ++references_[target];
-          if (status && rows_.row(target.first, target.second) == nullptr) {
-            status = invalid(fmt::format("Table {} column {} row {} references nonexistent row {} in table {}.",
-                                         table, column, uuid.to_string(), target.second.to_string(), target.first));
-          }
-        });
+        // By name: clang 14 does not capture structured bindings.
+        for_each_reference(
+            table, *row, [&, table = table, uuid = uuid](const std::string& column, const RowRef& target) {
+              ++references_[target];
+              if (status && rows_.row(target.first, target.second) == nullptr) {
+                status =
+                    invalid(fmt::format("Table {} column {} row {} references nonexistent row {} in table {}.", table,
+                                        column, uuid.to_string(), target.second.to_string(), target.first));
+              }
+            });
       }
     }
     return status;
