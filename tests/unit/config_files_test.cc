@@ -88,10 +88,10 @@ TEST(Sources, WhatIsMissingIsAnError) {
 }
 
 TEST(Sources, PathsAreMadeAbsolute) {
-  Environment environment = memory_environment({{"/work/x.ini", bridge("x")}, {"/root/y.ini", bridge("y")}});
-  environment.working_directory = "/work/sub";
+  Environment environment = memory_environment({{"/srv/x.ini", bridge("x")}, {"/root/y.ini", bridge("y")}});
+  environment.working_directory = "/srv/sub";
   const LoadResult result = load(ConfigSources().add_file("../x.ini"), environment);
-  EXPECT_EQ(result.config->origin("ovs", "tunnel_bridge"), "/work/x.ini:2");
+  EXPECT_EQ(result.config->origin("ovs", "tunnel_bridge"), "/srv/x.ini:2");
   EXPECT_EQ(winner(load(ConfigSources().add_file("~/y.ini"), environment)), "y");
   EXPECT_EQ(absolute_path(environment, "/a//b/./c/../d"), "/a/b/d");
 }
