@@ -68,6 +68,20 @@ Result<Context> Plugin::change(const Compute& compute) {
   return committed;
 }
 
+template <class Compute>
+Result<Uuid> Plugin::commit_new(const Compute& compute) {
+  Uuid id;
+  const Status status =
+      committer_.commit([&](const ovsdb::Ml2Rows& rows, unsigned attempt) -> Result<ovsdb::Transaction> {
+        auto computed = compute(inputs(rows, attempt));
+        if (!computed) return forward_error(computed);
+        id = computed->context;
+        return std::move(computed->transaction);
+      });
+  if (!status) return forward_error(status);
+  return id;
+}
+
 Result<Uuid> Plugin::create_network(const NetworkRequest& request) {
   const auto made = change<NetworkContext>([&](const Inputs& in) { return plugin::create_network(in, request); });
   if (!made) return forward_error(made);
@@ -167,16 +181,7 @@ Status Plugin::bind_port(const Uuid& id) {
 }
 
 Result<Uuid> Plugin::create_host(const std::string& name, bool up) {
-  Uuid id;
-  const Status status =
-      committer_.commit([&](const ovsdb::Ml2Rows& rows, unsigned attempt) -> Result<ovsdb::Transaction> {
-        auto computed = plugin::create_host(inputs(rows, attempt), name, up);
-        if (!computed) return forward_error(computed);
-        id = computed->context;
-        return std::move(computed->transaction);
-      });
-  if (!status) return forward_error(status);
-  return id;
+  return commit_new([&](const Inputs& in) { return plugin::create_host(in, name, up); });
 }
 
 Status Plugin::set_host_admin_state(const Uuid& id, bool up) {
@@ -192,16 +197,7 @@ Status Plugin::delete_host(const Uuid& id) {
 }
 
 Result<Uuid> Plugin::create_security_group(const SecurityGroupRequest& request) {
-  Uuid id;
-  const Status status =
-      committer_.commit([&](const ovsdb::Ml2Rows& rows, unsigned attempt) -> Result<ovsdb::Transaction> {
-        auto computed = plugin::create_security_group(inputs(rows, attempt), request);
-        if (!computed) return forward_error(computed);
-        id = computed->context;
-        return std::move(computed->transaction);
-      });
-  if (!status) return forward_error(status);
-  return id;
+  return commit_new([&](const Inputs& in) { return plugin::create_security_group(in, request); });
 }
 
 Status Plugin::delete_security_group(const Uuid& id) {
@@ -211,16 +207,7 @@ Status Plugin::delete_security_group(const Uuid& id) {
 }
 
 Result<Uuid> Plugin::create_security_group_rule(const SecurityGroupRuleRequest& request) {
-  Uuid id;
-  const Status status =
-      committer_.commit([&](const ovsdb::Ml2Rows& rows, unsigned attempt) -> Result<ovsdb::Transaction> {
-        auto computed = plugin::create_security_group_rule(inputs(rows, attempt), request);
-        if (!computed) return forward_error(computed);
-        id = computed->context;
-        return std::move(computed->transaction);
-      });
-  if (!status) return forward_error(status);
-  return id;
+  return commit_new([&](const Inputs& in) { return plugin::create_security_group_rule(in, request); });
 }
 
 Status Plugin::delete_security_group_rule(const Uuid& id) {

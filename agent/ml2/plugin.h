@@ -61,6 +61,9 @@ class Plugin {
   [[nodiscard]] Inputs inputs(const ovsdb::Ml2Rows& rows, unsigned attempt) const;
   template <class Context, class Compute>
   [[nodiscard]] Result<Context> change(const Compute& compute);
+  // A row that no mechanism driver is asked about; answers its id.
+  template <class Compute>
+  [[nodiscard]] Result<Uuid> commit_new(const Compute& compute);
 
   PluginOptions options_;
   TypeManager types_;
