@@ -142,11 +142,24 @@ class Builder {
     return Found{*table, row};
   }
 
+  // What a column holds that nobody has written (RFC 7047 section 5.2.1).
+  static bool is_default(const Datum& datum) {
+    return datum.empty() || datum == Datum::of(Atom(std::int64_t{0})) || datum == Datum::of(Atom(false)) ||
+           datum == Datum::of("");
+  }
+
   Status write(const ovsdb_idl_row* row, std::size_t table, const Columns& columns) const {
     const std::string& name = columns_.tables()[table].name;
     for (const auto& [column_name, datum] : columns) {
       const auto column = columns_.column(table, column_name);
       if (!column) return no_column(name, column_name);
+      if (!ml2_idl_server_has(idl_, table, *column)) {
+        if (is_default(datum)) continue;
+        return invalid(
+            fmt::format("the database on the server is older than this program: its table {} has no column "
+                        "{}; run ml2-db upgrade",
+                        name, column_name));
+      }
       const ShimAtoms atoms(datum);
       if (!atoms.good() || !ml2_idl_fits(idl_, table, *column, atoms.get())) {
         return invalid(fmt::format("{} does not fit column {} of table {}", text::printable(datum.to_string()),

@@ -12,6 +12,18 @@ template <class T>
 struct TableOf;
 
 template <>
+struct TableOf<Ml2Global> {
+  static constexpr const char* kName = "ML2_Global";
+  template <class Fields, class Each>
+  static void columns(Fields& row, Each& each) {
+    each("name", row.name);
+    each("sequence", row.sequence);
+    each("options", row.options);
+    each("external_ids", row.external_ids);
+  }
+};
+
+template <>
 struct TableOf<Ml2Network> {
   static constexpr const char* kName = "Network";
   template <class Fields, class Each>
@@ -142,6 +154,7 @@ struct TableOf<Ml2Host> {
     each("endpoints", row.endpoints, "Endpoint");
     each("configurations", row.configurations);
     each("problems", row.problems);
+    each("applied", row.applied);
     each("external_ids", row.external_ids);
   }
 };
@@ -302,6 +315,7 @@ void add_columns(MonitoredColumns& columns) {
 
 Ml2Rows read_ml2(const Snapshot& snapshot) {
   Ml2Rows rows;
+  rows.globals = read_table<Ml2Global>(snapshot);
   rows.networks = read_table<Ml2Network>(snapshot);
   rows.segments = read_table<Ml2Segment>(snapshot);
   rows.subnets = read_table<Ml2Subnet>(snapshot);
@@ -317,7 +331,8 @@ Ml2Rows read_ml2(const Snapshot& snapshot) {
 }
 
 MonitoredColumns ml2_columns() {
-  MonitoredColumns columns{{"ML2_Global", {"name", "options", "external_ids"}}};
+  MonitoredColumns columns;
+  add_columns<Ml2Global>(columns);
   add_columns<Ml2Network>(columns);
   add_columns<Ml2Segment>(columns);
   add_columns<Ml2Subnet>(columns);
@@ -332,6 +347,7 @@ MonitoredColumns ml2_columns() {
   return columns;
 }
 
+Columns to_columns(const Ml2Global& row) { return write(row); }
 Columns to_columns(const Ml2Network& row) { return write(row); }
 Columns to_columns(const Ml2Segment& row) { return write(row); }
 Columns to_columns(const Ml2Subnet& row) { return write(row); }
@@ -348,6 +364,7 @@ template <class T>
 const char* table_of() {
   return TableOf<T>::kName;
 }
+template const char* table_of<Ml2Global>();
 template const char* table_of<Ml2Network>();
 template const char* table_of<Ml2Segment>();
 template const char* table_of<Ml2Subnet>();

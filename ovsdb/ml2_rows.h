@@ -21,6 +21,19 @@
 
 namespace ml2::ovsdb {
 
+// The one row of the database itself; absent until somebody writes it.
+struct Ml2Global {
+  Uuid uuid;
+  std::string name;
+  // Grows by one when somebody wants to know by when all that stands in the database up to then is carried out: each
+  // agent writes the number it has reached into Host.applied (OVN's nb_cfg).
+  std::int64_t sequence = 0;
+  std::map<std::string, std::string> options;
+  std::map<std::string, std::string> external_ids;
+
+  friend bool operator==(const Ml2Global&, const Ml2Global&) = default;
+};
+
 // The UUID of each row is the Neutron id of the resource.
 struct Ml2Network {
   Uuid uuid;
@@ -140,6 +153,7 @@ struct Ml2Host {
   std::set<Uuid> endpoints;
   std::map<std::string, std::string> configurations;  // as the incumbent reports: datapath_type, l2_population...
   std::set<std::string> problems;                     // sentences: what is wrong on this host
+  std::int64_t applied = 0;  // the Ml2Global::sequence whose flows this host's switches have confirmed
   std::map<std::string, std::string> external_ids;
 
   friend bool operator==(const Ml2Host&, const Ml2Host&) = default;
@@ -170,6 +184,7 @@ struct Ml2SecurityGroupRule {
 
 // The whole database, by UUID.
 struct Ml2Rows {
+  std::map<Uuid, Ml2Global> globals;  // one at most
   std::map<Uuid, Ml2Network> networks;
   std::map<Uuid, Ml2Segment> segments;
   std::map<Uuid, Ml2Subnet> subnets;
@@ -190,6 +205,7 @@ struct Ml2Rows {
 [[nodiscard]] MonitoredColumns ml2_columns();
 
 // The row as columns to write (without _uuid).
+[[nodiscard]] Columns to_columns(const Ml2Global& row);
 [[nodiscard]] Columns to_columns(const Ml2Network& row);
 [[nodiscard]] Columns to_columns(const Ml2Segment& row);
 [[nodiscard]] Columns to_columns(const Ml2Subnet& row);

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -34,6 +35,8 @@ struct NodeReport {
   bool local_ip_present = false;
   std::set<std::string> datapath_types;  // of ovs-vswitchd, for the binding of vhost-user ports
   std::set<std::string> iface_types;
+  // The generation() whose changes the switches have confirmed; nullopt: none since the agent started.
+  std::optional<std::int64_t> applied;
 
   friend bool operator==(const NodeReport&, const NodeReport&) = default;
 };
@@ -55,6 +58,9 @@ class IntentSource {
   [[nodiscard]] virtual const Intent* intent() const = 0;
   // Grows whenever intent() changes.
   [[nodiscard]] virtual std::uint64_t sequence() const = 0;
+  // The number of the last request to say when all changes so far are carried out (NodeReport::applied says it). A new
+  // number alone does not move sequence(). 0: nobody has asked.
+  [[nodiscard]] virtual std::int64_t generation() const { return 0; }
   // The source writes what differs from what it holds; cheap when nothing does.
   virtual void report(NodeReport report) = 0;
   [[nodiscard]] virtual SourceStatus status() const = 0;

@@ -30,6 +30,7 @@ void Ml2DbSource::read() {
   if (snapshot == nullptr || database_.sequence() == seen_) return;
   seen_ = database_.sequence();
   rows_ = ovsdb::read_ml2(*snapshot);
+  generation_ = rows_.globals.empty() ? 0 : rows_.globals.begin()->second.sequence;
   Intent intent = read_intent(rows_, options_.node);
   write_due_ = true;  // somebody may have written over a status of ours
   if (intent_ && *intent_ == intent) return;

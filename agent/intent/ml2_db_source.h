@@ -35,6 +35,7 @@ class Ml2DbSource final : public IntentSource {
   void wait() override;
   [[nodiscard]] const Intent* intent() const override { return intent_ ? &*intent_ : nullptr; }
   [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
+  [[nodiscard]] std::int64_t generation() const override { return generation_; }
   void report(NodeReport report) override;
   [[nodiscard]] SourceStatus status() const override;
 
@@ -49,6 +50,7 @@ class Ml2DbSource final : public IntentSource {
   ovsdb::Ml2Rows rows_;
   std::optional<Intent> intent_;
   std::uint64_t sequence_ = 0;
+  std::int64_t generation_ = 0;
   std::uint64_t seen_ = 0;  // the database's sequence that rows_ was read at
   std::optional<NodeReport> report_;
   bool write_due_ = false;

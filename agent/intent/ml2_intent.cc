@@ -205,6 +205,7 @@ void write_host(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeRe
   host.tunnel_types = type_names(node.tunnel_types);
   host.configurations = configurations(node, report);
   host.problems = report.problems;
+  if (report.applied) host.applied = *report.applied;
   write_endpoints(rows, node, report, old, host, transaction);
   // A clock that was set back would otherwise leave a heartbeat in the future that nobody renews.
   const bool due = host.heartbeat + stamp.report_interval <= stamp.now || host.heartbeat > stamp.now;

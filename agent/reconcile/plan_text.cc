@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "datapath/openflow/pipeline.h"
 
 namespace ml2::reconcile {
@@ -49,12 +51,30 @@ std::string_view table_name(std::uint8_t table, const std::string& bridge, const
 
 }  // namespace
 
+std::string table_text(std::uint8_t table, const std::string& bridge, const NodeConfig& node) {
+  const std::string_view name = table_name(table, bridge, node);
+  return name.empty() ? std::to_string(table) : std::string(name);
+}
+
+std::string tables_text(const of::Bundle& bundle, const std::string& bridge, const NodeConfig& node) {
+  std::map<std::uint8_t, std::size_t> counts;
+  for (const of::FlowMod& mod : bundle.mods) ++counts[mod.key.table];
+  std::string text;
+  for (const auto& [table, n] : counts) {
+    text += fmt::format("{}{}{} of table {} ({})", text.empty() ? "" : ", ", n,
+                        !text.empty() ? ""
+                        : n == 1      ? " flow"
+                                      : " flows",
+                        table_text(table, bridge, node), table);
+  }
+  return text;
+}
+
 std::string flow_text(const of::FlowKey& key, const of::FlowBody& body, const std::string& bridge,
                       const NodeConfig& node) {
-  const std::string_view name = table_name(key.table, bridge, node);
   const std::string timeout = body.hard_timeout != 0 ? fmt::format(" hard_timeout={}", body.hard_timeout) : "";
-  return fmt::format("{} priority={}{}{}{} actions={}", name.empty() ? std::to_string(key.table) : std::string(name),
-                     key.priority, timeout, key.match.empty() ? "" : ",", key.match, body.actions);
+  return fmt::format("{} priority={}{}{}{} actions={}", table_text(key.table, bridge, node), key.priority, timeout,
+                     key.match.empty() ? "" : ",", key.match, body.actions);
 }
 
 std::string to_text(const Plan& plan, const NodeConfig& node) {

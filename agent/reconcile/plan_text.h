@@ -17,5 +17,9 @@ namespace ml2::reconcile {
 // One flow with its table's name: "transient priority=3 actions=NORMAL".
 [[nodiscard]] std::string flow_text(const of::FlowKey& key, const of::FlowBody& body, const std::string& bridge,
                                     const NodeConfig& node);
+// The table's name by the pipeline registry, or its number as text.
+[[nodiscard]] std::string table_text(std::uint8_t table, const std::string& bridge, const NodeConfig& node);
+// How many flows of which tables a bundle touches: "2 flows of table transient (60), 1 of table canary (23)".
+[[nodiscard]] std::string tables_text(const of::Bundle& bundle, const std::string& bridge, const NodeConfig& node);
 
 }  // namespace ml2::reconcile

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/reconcile/plan_text.h"
 #include "agent/reconcile/port_reports.h"
+#include "agent/reconcile/repairs.h"
+#include "agent/reconcile/wired_marks.h"
 #include "datapath/base/log.h"
 #include "datapath/base/poll_loop.h"
 #include "datapath/compile/compile.h"
@@ -35,7 +38,8 @@ std::size_t count(const of::Bundle& bundle, of::FlowMod::Command command) {
 
 }  // namespace
 
-Reconciler::Reconciler(Seams seams, NodeConfig node) : seams_(std::move(seams)), node_(std::move(node)) {}
+Reconciler::Reconciler(Seams seams, NodeConfig node)
+    : seams_(std::move(seams)), node_(std::move(node)), journal_(seams_.clock) {}
 
 void Reconciler::run() {
   seams_.vswitch.run();
@@ -47,6 +51,7 @@ void Reconciler::run() {
   if (!gate_open()) return;
   if (inputs_changed() || dirty_) step();
   apply();
+  confirm();
   tell_problems();
 }
 
@@ -122,6 +127,7 @@ bool Reconciler::gate_open() {
   in_sync_ = true;
   log::info("reconcile", "in sync: the databases, netlink and the flows of {} bridges have been read",
             bridges_.size());
+  journal_.add(Event::Kind::Sync, "agent", "the databases, netlink and the flows of all bridges have been read");
   return true;
 }
 
@@ -135,15 +141,38 @@ bool Reconciler::inputs_changed() {
   return changed;
 }
 
+// For people: which inputs have changed since the last step.
+std::string Reconciler::what_woke() const {
+  std::vector<std::string> causes;
+  if (!compiled_) causes.emplace_back("start");
+  if (seams_.source.sequence() != source_seen_) causes.push_back(seams_.source.status().kind);
+  if (seams_.vswitch.sequence() != vswitch_seen_) causes.emplace_back("Open_vSwitch database");
+  if (seams_.kernel.sequence() != kernel_seen_) causes.emplace_back("netlink");
+  for (const auto& [name, bridge] : bridges_) {
+    if (bridge.of_switch->sequence() != bridge.seen) causes.push_back("flows of " + name);
+  }
+  if (causes.empty()) causes.emplace_back("outcome of a change");
+  return fmt::format("{}", fmt::join(causes, ", "));
+}
+
 void Reconciler::step() {
+  const Monotonic begun = seams_.clock.now();
+  journal_.woken_by(what_woke());
   ++counters_.steps;
   dirty_ = false;
   const bool recompile = !compiled_ || seams_.vswitch.sequence() != vswitch_seen_ ||
                          seams_.source.sequence() != source_seen_ || seams_.kernel.sequence() != kernel_seen_;
+  // Only Open vSwitch has changed, and nothing of ours was on its way to it.
+  const bool undisturbed = compiled_ && seams_.source.sequence() == source_seen_ &&
+                           seams_.kernel.sequence() == kernel_seen_ && rows_settled_;
+  DesiredRows rows_before;
+  ovsdb::Vswitch vswitch_before;
   if (recompile) {
     vswitch_seen_ = seams_.vswitch.sequence();
     source_seen_ = seams_.source.sequence();
     kernel_seen_ = seams_.kernel.sequence();
+    vswitch_before = std::move(vswitch_);
+    rows_before = {std::move(desired_.bridges), std::move(desired_.ports), std::move(desired_.vifs)};
     vswitch_ = ovsdb::read_vswitch(*seams_.vswitch.snapshot());
     facts_ = gather_facts(vswitch_, addresses_of(*seams_.kernel.snapshot()), desired_.local_vlans);
     desired_ = compile(*seams_.source.intent(), facts_);
@@ -153,13 +182,36 @@ void Reconciler::step() {
   Actual actual{.vswitch = vswitch_};
   for (auto& [name, bridge] : bridges_) {
     bridge.seen = bridge.of_switch->sequence();
-    bridge.had_flows = bridge.of_switch->flows() != nullptr;
+    const bool has_flows = bridge.of_switch->flows() != nullptr;
+    if (has_flows != bridge.had_flows) {
+      bridge.settled = false;
+      journal_.add(Event::Kind::Connection, name,
+                   has_flows ? "its flows have been read" : "the connection to ovs-vswitchd is lost");
+    }
+    bridge.had_flows = has_flows;
     if (bridge.had_flows) actual.flows[name] = bridge.of_switch->flows();
   }
   plan_ = diff(desired_, actual);
+  find_repairs(recompile);
+  if (recompile && undisturbed && !plan_.ovsdb.empty()) {
+    rows_to_repair_ = count_row_repairs(rows_before, vswitch_before, desired_, plan_.ovsdb);
+  }
   judge_ports();
+  mark_wired(port_reports_, desired_, vswitch_, seams_.clock.wall(), plan_.ovsdb);
+  rows_settled_ = plan_.ovsdb.empty() && !seams_.vswitch.busy();
   find_problems();
   report();
+  journal_.step_took(std::chrono::duration<double>(seams_.clock.now() - begun).count());
+}
+
+// A bridge that was settled, and of which nothing but its flows has changed since: somebody else has changed them.
+void Reconciler::find_repairs(bool recompiled) {
+  for (auto& [name, bridge] : bridges_) {
+    const auto bundle = plan_.bundles.find(name);
+    const bool to_send = bundle != plan_.bundles.end() && !bundle->second.empty();
+    if (bridge.settled && to_send && !recompiled) bridge.repairs = tables_text(bundle->second, name, node_);
+    bridge.settled = bridge.had_flows && !to_send && !bridge.of_switch->busy();
+  }
 }
 
 void Reconciler::apply() {
@@ -180,9 +232,11 @@ void Reconciler::send_transaction(Monotonic now) {
     database_back_off_.failed(now);
     database_error_ = sent.error().message;
     log::warn("reconcile", "cannot write to the Open_vSwitch database: {}", database_error_);
+    journal_.add(Event::Kind::Failed, "Open_vSwitch database", database_error_);
     return;
   }
   ++counters_.transactions;
+  journal_.add(Event::Kind::Rows, "Open_vSwitch database", plan_.ovsdb.comment, plan_.ovsdb.operations.size());
   log::info("reconcile", "sent {} changes to the Open_vSwitch database: {}", plan_.ovsdb.operations.size(),
             plan_.ovsdb.comment);
   plan_.ovsdb = {};  // until the next reading
@@ -199,13 +253,17 @@ void Reconciler::send_bundle(const std::string& name, Bridge& bridge, const of::
     bridge.back_off.failed(now);
     bridge.error = sent.error().message;
     log::warn("reconcile", "bridge {}: {}", name, bridge.error);
+    journal_.add(Event::Kind::Failed, name, bridge.error);
     return;
   }
   ++counters_.bundles;
   counters_.flow_mods += bundle.mods.size();
-  log::info("reconcile", "bridge {}: sent {} flows to add, {} to change, {} to delete", name,
-            count(bundle, of::FlowMod::Command::Add), count(bundle, of::FlowMod::Command::Modify),
-            count(bundle, of::FlowMod::Command::Delete));
+  bridge.sent = bundle.mods.size();
+  const std::string counts =
+      fmt::format("{} flows to add, {} to change, {} to delete", count(bundle, of::FlowMod::Command::Add),
+                  count(bundle, of::FlowMod::Command::Modify), count(bundle, of::FlowMod::Command::Delete));
+  log::info("reconcile", "bridge {}: sent {}", name, counts);
+  journal_.add(Event::Kind::Flows, name, counts, bridge.sent);
 }
 
 void Reconciler::take_outcomes() {
@@ -215,13 +273,22 @@ void Reconciler::take_outcomes() {
     if (outcome->status) {
       database_back_off_.succeeded();
       database_error_.clear();
+      journal_.add(Event::Kind::Confirmed, "Open_vSwitch database", "the transaction was carried out");
+      if (rows_to_repair_ > 0) {
+        const std::string text = fmt::format("repaired {} row{} that something else had changed or removed",
+                                             rows_to_repair_, rows_to_repair_ == 1 ? "" : "s");
+        log::warn("reconcile", "Open_vSwitch database: {}", text);
+        journal_.add(Event::Kind::Repair, "Open_vSwitch database", text, rows_to_repair_);
+      }
     } else {
       ++counters_.failures;
       database_back_off_.failed(now);
       database_error_ = outcome->status.error().message;
       log::warn("reconcile", "the Open_vSwitch database did not take a change: {}; next try in {} ms",
                 database_error_, database_back_off_.pause().count());
+      journal_.add(Event::Kind::Failed, "Open_vSwitch database", database_error_);
     }
+    rows_to_repair_ = 0;
   }
   for (auto& [name, bridge] : bridges_) {
     const auto outcome = bridge.of_switch->take_outcome();
@@ -230,13 +297,21 @@ void Reconciler::take_outcomes() {
     if (*outcome) {
       bridge.back_off.succeeded();
       bridge.error.clear();
+      journal_.add(Event::Kind::Confirmed, name, "the bundle was carried out", bridge.sent);
+      if (!bridge.repairs.empty()) {
+        const std::string text = fmt::format("repaired {}, which something else had changed", bridge.repairs);
+        log::warn("reconcile", "bridge {}: {}", name, text);
+        journal_.add(Event::Kind::Repair, name, text, bridge.sent);
+      }
     } else {
       ++counters_.failures;
       bridge.back_off.failed(now);
       bridge.error = outcome->error().message;
       log::warn("reconcile", "bridge {}: a bundle failed: {}; next try in {} ms", name, bridge.error,
                 bridge.back_off.pause().count());
+      journal_.add(Event::Kind::Failed, name, bridge.error);
     }
+    bridge.repairs.clear();
   }
 }
 
@@ -274,6 +349,16 @@ void Reconciler::judge_ports() {
     }
   }
   port_reports_ = std::move(reports);
+  journal_.ports(port_reports_, desired_.port_states);
+}
+
+// All that was asked for up to generation() is in the switches: the plan that was computed of it is empty, the barriers
+// behind the last bundles have been answered, and ovs-vswitchd has carried out the rows.
+void Reconciler::confirm() {
+  const std::int64_t generation = seams_.source.generation();
+  if (applied_ == generation || !converged() || !facts_.settled || inputs_changed()) return;
+  applied_ = generation;
+  report();
 }
 
 void Reconciler::find_problems() {
@@ -287,7 +372,10 @@ void Reconciler::find_problems() {
   std::erase_if(problems_since_, [&](const auto& entry) {
     const auto& [sentence, since] = entry;
     if (problems.contains(sentence)) return false;
-    if (since.told) log::info("reconcile", "solved: {}", sentence);
+    if (since.told) {
+      log::info("reconcile", "solved: {}", sentence);
+      journal_.add(Event::Kind::Solved, "agent", sentence);
+    }
     return true;
   });
   for (const std::string& sentence : problems) problems_since_.try_emplace(sentence, Since{seams_.clock.now()});
@@ -302,6 +390,7 @@ void Reconciler::tell_problems() {
     since.told = true;
     news = true;
     log::warn("reconcile", "problem: {}", sentence);
+    journal_.add(Event::Kind::Problem, "agent", sentence);
   }
   if (news) report();
 }
@@ -318,6 +407,7 @@ void Reconciler::report() {
       .local_ip_present = node_.local_ip && addresses.contains(*node_.local_ip),
       .datapath_types = vswitch_.datapath_types,
       .iface_types = vswitch_.iface_types,
+      .applied = applied_,
   });
 }
 

@@ -23,6 +23,7 @@
 #include "agent/intent/intent_source.h"
 #include "agent/reconcile/back_off.h"
 #include "agent/reconcile/canonical_flows.h"
+#include "agent/reconcile/journal.h"
 #include "datapath/base/clock.h"
 #include "datapath/diff/plan.h"
 #include "datapath/model/desired.h"
@@ -75,6 +76,7 @@ class Reconciler {
   [[nodiscard]] const intent::IntentSource& source() const { return seams_.source; }
   [[nodiscard]] const ovsdb::Database& database() const { return seams_.vswitch; }
   [[nodiscard]] std::map<std::string, of::SwitchStatus> switch_status() const;
+  [[nodiscard]] const Journal& journal() const { return journal_; }
 
  private:
   struct Bridge {
@@ -82,18 +84,24 @@ class Reconciler {
     BackOff back_off;
     std::uint64_t seen = 0;  // the switch's sequence at the last step
     bool had_flows = false;  // flows() was there at the last step
+    bool settled = false;    // the last step found nothing to send
+    std::string repairs;     // what somebody else changed, while the bundle that mends it is on its way
+    std::size_t sent = 0;    // flow mods of the last bundle
     std::string error;       // of the last bundle; empty when it went well
   };
 
   void track_bridges();
   [[nodiscard]] bool gate_open();
   [[nodiscard]] bool inputs_changed();
+  [[nodiscard]] std::string what_woke() const;
   void step();
+  void find_repairs(bool recompiled);
   void apply();
   void send_transaction(Monotonic now);
   void send_bundle(const std::string& name, Bridge& bridge, const of::Bundle& bundle, Monotonic now);
   void take_outcomes();
   void judge_ports();
+  void confirm();
   void find_problems();
   void tell_problems();
   void report();
@@ -123,7 +131,11 @@ class Reconciler {
   };
   std::map<std::string, Since> problems_since_;
   std::set<std::string> problems_;
+  std::optional<std::int64_t> applied_;  // the source's generation that is carried out
+  bool rows_settled_ = false;            // the last step found no rows to write
+  std::size_t rows_to_repair_ = 0;       // of the transaction that is planned or on its way
   Counters counters_;
+  Journal journal_;
 };
 
 }  // namespace ml2::reconcile

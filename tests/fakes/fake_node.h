@@ -29,6 +29,9 @@ class FakeSource final : public intent::IntentSource {
   void report(intent::NodeReport report) override { report_ = std::move(report); }
   [[nodiscard]] intent::SourceStatus status() const override { return {.kind = "test", .where = "memory"}; }
 
+  [[nodiscard]] std::int64_t generation() const override { return generation_; }
+  void ask_for(std::int64_t generation) { generation_ = generation; }
+
   void set(Intent intent) {
     intent_ = std::move(intent);
     ++sequence_;
@@ -38,6 +41,7 @@ class FakeSource final : public intent::IntentSource {
  private:
   std::optional<Intent> intent_;
   std::uint64_t sequence_ = 0;
+  std::int64_t generation_ = 0;
   intent::NodeReport report_;
 };
 

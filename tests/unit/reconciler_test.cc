@@ -5,6 +5,7 @@
 
 #include "agent/reconcile/plan_text.h"
 #include "datapath/openflow/cookie.h"
+#include "datapath/openflow/pipeline.h"
 #include "tests/fakes/fake_node.h"
 
 namespace ml2::reconcile {
@@ -259,6 +260,124 @@ TEST_F(Wired, AnActivePortDoesNotFlapWhileAChangeIsOnItsWay) {
   node_.of_switch("br-int").disconnect();
   node_.run(3);
   EXPECT_EQ(node_.agent().port_reports().at(kPort).status, intent::PortStatus::Active);
+}
+
+// --- the journal
+
+std::vector<Event> events_of(const Reconciler& agent, Event::Kind kind) {
+  std::vector<Event> found;
+  for (const Event& event : agent.journal().events()) {
+    if (event.kind == kind) found.push_back(event);
+  }
+  return found;
+}
+
+TEST_F(Wired, EventsSayWhatWokeTheAgentAndWhatItDid) {
+  const auto flows = events_of(node_.agent(), Event::Kind::Flows);
+  ASSERT_FALSE(flows.empty());
+  EXPECT_GT(flows.back().size, 0U);
+  EXPECT_THAT(flows.front().cause, HasSubstr("Open_vSwitch database"));
+  EXPECT_FALSE(events_of(node_.agent(), Event::Kind::Rows).empty());
+  EXPECT_TRUE(events_of(node_.agent(), Event::Kind::Repair).empty());
+  const auto ports = events_of(node_.agent(), Event::Kind::Port);
+  ASSERT_FALSE(ports.empty());
+  EXPECT_EQ(ports.back().text, "ACTIVE");
+  EXPECT_EQ(ports.back().subject, kPort.to_string());
+  EXPECT_GT(node_.agent().journal().port_histories().at(kPort).seconds_to_wire.value_or(0), 0);
+  EXPECT_EQ(node_.agent().journal().wirings().count(), 1U);
+  EXPECT_EQ(node_.agent().journal().steps().count(), node_.agent().counters().steps);
+}
+
+TEST_F(Wired, AFlowDeletedByHandIsARepairAndTellsTheTable) {
+  node_.of_switch("br-int").remove({of::number(of::IntTable::Transient), 3, ""});
+  node_.run();
+  expect_converged();
+  const auto repairs = events_of(node_.agent(), Event::Kind::Repair);
+  ASSERT_EQ(repairs.size(), 1U);
+  EXPECT_EQ(repairs[0].subject, "br-int");
+  EXPECT_THAT(repairs[0].text, HasSubstr("repaired 1 flow of table transient (60)"));
+  EXPECT_EQ(node_.agent().journal().repairs(), 1U);
+}
+
+TEST_F(Wired, ATagTakenAwayByHandIsARepairButAMachineThatIsPluggedAnewIsNone) {
+  const ovsdb::PortRow port = node_.agent().vswitch().ports.at("tap1");
+  node_.vswitch().update("Port", port.uuid, {{"tag", ovsdb::Datum::none()}});
+  node_.run();
+  expect_converged();
+  EXPECT_EQ(events_of(node_.agent(), Event::Kind::Repair).size(), 1U);
+  node_.unplug("tap1");
+  node_.plug("tap1", kPort);
+  node_.run();
+  expect_converged();
+  EXPECT_EQ(events_of(node_.agent(), Event::Kind::Repair).size(), 1U);
+}
+
+TEST_F(Wired, APatchPortDeletedByHandIsARepair) {
+  node_.unplug("patch-tun");
+  node_.run(20);
+  expect_converged();
+  EXPECT_EQ(events_of(node_.agent(), Event::Kind::Repair).size(), 1U);
+}
+
+TEST_F(Wired, TheOldestEventIsForgotten) {
+  for (int i = 0; i < 700; ++i) {
+    node_.of_switch("br-int").remove({of::number(of::IntTable::Transient), 3, ""});
+    node_.run(4);
+  }
+  const auto& events = node_.agent().journal().events();
+  EXPECT_EQ(events.size(), Journal::kMaxEvents);
+  EXPECT_EQ(events.back().id, node_.agent().journal().last_id());
+  EXPECT_EQ(events.front().id, node_.agent().journal().last_id() + 1 - Journal::kMaxEvents);
+}
+
+// --- what is confirmed
+
+TEST_F(Wired, AGenerationIsConfirmedWhenItsPlanIsEmptyAndNotBefore) {
+  EXPECT_EQ(node_.source().last_report().applied, 0);
+  node_.source().ask_for(7);
+  node_.run(2);
+  EXPECT_EQ(node_.source().last_report().applied, 7);
+
+  node_.of_switch("br-tun").disconnect();
+  Intent more = intent_with_port();
+  more.vteps.insert(Vtep{.type = NetworkType::Vxlan, .address = *IpAddress::parse("192.0.2.3"), .host = "hv3"});
+  node_.source().set(more);
+  node_.source().ask_for(8);
+  node_.run();
+  EXPECT_EQ(node_.source().last_report().applied, 7);
+  node_.of_switch("br-tun").reconnect();
+  node_.run();
+  EXPECT_EQ(node_.source().last_report().applied, 8);
+}
+
+TEST_F(Wired, AGenerationIsNotConfirmedWhileVswitchdOwesTheRows) {
+  node_.vswitchd_alive = false;
+  Intent more = intent_with_port();
+  more.vteps.insert(Vtep{.type = NetworkType::Vxlan, .address = *IpAddress::parse("192.0.2.3"), .host = "hv3"});
+  node_.source().set(more);
+  node_.source().ask_for(8);
+  node_.run();
+  EXPECT_NE(node_.source().last_report().applied, 8);
+  node_.vswitchd_alive = true;
+  node_.run();
+  EXPECT_EQ(node_.source().last_report().applied, 8);
+}
+
+TEST_F(Wired, AnInterfaceSaysSinceWhenItsPortIsWired) {
+  const auto ids = [&] { return node_.agent().vswitch().interfaces.at("tap1").external_ids; };
+  EXPECT_EQ(ids().at("ml2-installed"), "true");
+  const std::string since = ids().at("ml2-installed-ts");
+  node_.start_agent();
+  node_.run();
+  EXPECT_EQ(ids().at("ml2-installed-ts"), since);
+  Intent down = intent_with_port();
+  down.ports.at(kPort).admin_state_up = false;
+  node_.source().set(down);
+  node_.run();
+  EXPECT_FALSE(ids().contains("ml2-installed"));
+  EXPECT_FALSE(ids().contains("ml2-installed-ts"));
+  EXPECT_EQ(ids().at("iface-id"), kPort.to_string());
+  EXPECT_TRUE(node_.agent().converged());
 }
 
 }  // namespace

@@ -1,0 +1,80 @@
+#include "agent/reconcile/journal.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace ml2::reconcile {
+namespace {
+
+const char* word(intent::PortStatus status) {
+  switch (status) {
+    case intent::PortStatus::Active: return "ACTIVE";
+    case intent::PortStatus::Down: return "DOWN";
+    case intent::PortStatus::Error: return "ERROR";
+  }
+  return "ERROR";
+}
+
+}  // namespace
+
+std::string_view to_string(Event::Kind kind) {
+  switch (kind) {
+    case Event::Kind::Sync: return "sync";
+    case Event::Kind::Connection: return "connection";
+    case Event::Kind::Rows: return "rows";
+    case Event::Kind::Flows: return "flows";
+    case Event::Kind::Confirmed: return "confirmed";
+    case Event::Kind::Failed: return "failed";
+    case Event::Kind::Repair: return "repair";
+    case Event::Kind::Port: return "port";
+    case Event::Kind::Problem: return "problem";
+    case Event::Kind::Solved: return "solved";
+  }
+  return "?";
+}
+
+void Journal::add(Event::Kind kind, std::string subject, std::string text, std::size_t size) {
+  const WallTime now = clock_.wall();
+  if (kind == Event::Kind::Rows || kind == Event::Kind::Flows) last_change_ = now;
+  if (kind == Event::Kind::Repair) repairs_ += size;
+  events_.push_back(Event{.id = ++last_id_,
+                          .time = now,
+                          .kind = kind,
+                          .cause = cause_,
+                          .subject = std::move(subject),
+                          .text = std::move(text),
+                          .size = size});
+  if (events_.size() > kMaxEvents) events_.pop_front();
+}
+
+void Journal::ports(const std::map<Uuid, intent::PortReport>& reports, const std::map<Uuid, PortState>& states) {
+  const Monotonic now = clock_.now();
+  std::erase_if(ports_, [&](const auto& entry) {
+    if (reports.contains(entry.first)) return false;
+    add(Event::Kind::Port, entry.first.to_string(), "no port of this host any more");
+    return true;
+  });
+  for (const auto& [id, report] : reports) {
+    PortHistory& history = ports_[id];
+    const auto state = states.find(id);
+    const bool plugged = state != states.end() && !state->second.interface.empty();
+    const bool known = history.since != WallTime{};
+    // A port that was plugged before the agent started: nobody knows when.
+    if (plugged && !history.plugged && known) history.plugged = now;
+    if (!plugged) history.plugged.reset();
+    if (known && history.report == report) continue;
+    const bool was_active = known && history.report.status == intent::PortStatus::Active;
+    if (report.status == intent::PortStatus::Active && !was_active && history.plugged) {
+      history.seconds_to_wire = std::chrono::duration<double>(now - *history.plugged).count();
+      wirings_.observe(*history.seconds_to_wire);
+    }
+    history.report = report;
+    history.since = clock_.wall();
+    add(Event::Kind::Port, id.to_string(),
+        report.reason.empty() ? std::string(word(report.status))
+                              : fmt::format("{}: {}", word(report.status), report.reason));
+  }
+}
+
+}  // namespace ml2::reconcile
