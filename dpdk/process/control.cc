@@ -1,0 +1,224 @@
+#include "dpdk/process/control.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "datapath/base/log.h"
+
+namespace ml2::fastpath {
+
+namespace {
+
+// Two million FDB entries and all that belongs to them; a client that says more is wrong.
+constexpr std::size_t kMaxStaged = 8U << 20U;
+constexpr std::size_t kMaxClients = 32;
+
+template <class Record>
+bool append(std::vector<Record>& to, std::span<const std::uint8_t> body, std::uint32_t count) {
+  if (body.size() != count * sizeof(Record)) return false;
+  const std::size_t before = to.size();
+  to.resize(before + count);
+  if (count != 0) std::memcpy(to.data() + before, body.data(), body.size());
+  return true;
+}
+
+void send_message(abi::Header header, std::span<const std::uint8_t> body,
+                  const std::function<void(std::span<const std::uint8_t>)>& send) {
+  std::vector<std::uint8_t> message(sizeof(header) + body.size());
+  std::memcpy(message.data(), &header, sizeof(header));
+  if (!body.empty()) std::memcpy(message.data() + sizeof(header), body.data(), body.size());
+  send(message);
+}
+
+std::span<const std::uint8_t> bytes_of(const std::string& text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+}  // namespace
+
+void Conversation::fail(const abi::Header& to, const std::string& sentence, const Send& send) {
+  abi::Header header;
+  header.type = abi::Type::Failed;
+  header.request = to.request;
+  header.count = static_cast<std::uint32_t>(sentence.size());
+  send_message(header, bytes_of(sentence), send);
+}
+
+void Conversation::send_state(abi::Type type, const abi::Header& to, const Applied& applied, const Send& send) {
+  abi::State state = parts_.program->state();
+  state.boot = parts_.boot;
+  state.applied = applied.applied;
+  state.refused = static_cast<std::uint32_t>(applied.refused.size());
+  std::string body(reinterpret_cast<const char*>(&state), sizeof(state));
+  for (const std::string& sentence : applied.refused) {
+    if (body.size() + sentence.size() + sizeof(abi::Header) + 1 > abi::kMaxMessage) break;
+    body += sentence;
+    body += '\n';
+  }
+  abi::Header header;
+  header.type = type;
+  header.request = to.request;
+  header.count = static_cast<std::uint32_t>(body.size());
+  send_message(header, bytes_of(body), send);
+}
+
+// Empty, or what is wrong.
+std::string Conversation::take_records(const abi::Header& header, std::span<const std::uint8_t> body) {
+  if (!batch_) return "records came before Begin";
+  if (header.count > abi::kMaxMessage || staged_ + header.count > kMaxStaged) return "more records than are possible";
+  const bool put = header.type == abi::Type::Put;
+  const auto take = [&](auto& changes) { return append(put ? changes.put : changes.remove, body, header.count); };
+  bool fits = false;
+  switch (header.kind) {
+    case abi::Kind::Port: fits = take(batch_->ports); break;
+    case abi::Kind::Segment: fits = take(batch_->segments); break;
+    case abi::Kind::Attachment: fits = take(batch_->attachments); break;
+    case abi::Kind::Vtep: fits = take(batch_->vteps); break;
+    case abi::Kind::Flood: fits = take(batch_->floods); break;
+    case abi::Kind::Allowed: fits = take(batch_->allowed); break;
+    case abi::Kind::Fdb: fits = take(batch_->fdb); break;
+    case abi::Kind::Neighbour: fits = take(batch_->neighbours); break;
+    default: return fmt::format("records of kind {} are not known", static_cast<unsigned>(header.kind));
+  }
+  if (!fits) return "the message's size does not fit its count of records";
+  staged_ += header.count;
+  return {};
+}
+
+bool Conversation::handle(std::span<const std::uint8_t> message, const Send& send) {
+  abi::Header header;
+  if (message.size() < sizeof(header)) return false;
+  std::memcpy(&header, message.data(), sizeof(header));
+  if (header.magic != abi::kMagic) return false;
+  const auto body = message.subspan(sizeof(header));
+  if (header.version != abi::kVersion) {
+    fail(header, fmt::format("protocol version {} is spoken here, not {}", abi::kVersion, header.version), send);
+    return true;
+  }
+  switch (header.type) {
+    case abi::Type::Hello: send_state(abi::Type::Welcome, header, {}, send); return true;
+    case abi::Type::Begin: {
+      abi::Begin begin;
+      if (body.size() != sizeof(begin)) return fail(header, "Begin has another size", send), true;
+      std::memcpy(&begin, body.data(), sizeof(begin));
+      batch_ = std::make_unique<Batch>();
+      batch_->full = begin.full != 0;
+      batch_->generation = begin.generation;
+      staged_ = 0;
+      return true;
+    }
+    case abi::Type::Put:
+    case abi::Type::Remove: {
+      // The rest of a batch with a hole in it would be wrong too: nothing of it is applied.
+      if (const std::string wrong = take_records(header, body); !wrong.empty()) {
+        batch_.reset();
+        fail(header, wrong, send);
+      }
+      return true;
+    }
+    case abi::Type::Commit: {
+      if (!batch_) return fail(header, "Commit without Begin, or after a failure", send), true;
+      const Applied applied = parts_.program->apply(std::move(*batch_));
+      batch_.reset();
+      for (const std::string& sentence : applied.refused) log::warn("fastpath", "{}", sentence);
+      send_state(abi::Type::Done, header, applied, send);
+      return true;
+    }
+    case abi::Type::Query: {
+      const std::string question(body.begin(), body.end());
+      std::string rows;
+      abi::Header answer;
+      answer.type = abi::Type::Rows;
+      answer.request = header.request;
+      const auto flush = [&](bool last) {
+        answer.last = last ? 1 : 0;
+        answer.count = static_cast<std::uint32_t>(rows.size());
+        send_message(answer, bytes_of(rows), send);
+        rows.clear();
+      };
+      const Status known = answer_query(parts_, question, [&](const std::string& row) {
+        if (rows.size() + row.size() + 1 + sizeof(answer) > abi::kMaxMessage) flush(false);
+        rows += row;
+        rows += '\n';
+      });
+      if (!known) return fail(header, known.error().message, send), true;
+      flush(true);
+      return true;
+    }
+    default: fail(header, "a message of this type is not for the server", send); return true;
+  }
+}
+
+Result<std::unique_ptr<Control>> Control::open(const std::string& path, ControlParts parts) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
+    return invalid(
+        fmt::format("socket {}: a path of 1 to {} bytes was expected", path, sizeof(address.sun_path) - 1));
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const auto failed = [&path](const char* what) {
+    return fatal(fmt::format("socket {}: {}: {}", path, what, std::strerror(errno)));
+  };
+  UniqueFd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!listener) return failed("no socket");
+  // Who answers there is alive; a file that nobody serves was left by one that was killed.
+  UniqueFd probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (probe && ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    return fatal(fmt::format("socket {}: another ml2-fastpath serves it", path));
+  }
+  const auto slash = path.rfind('/');
+  if (slash != std::string::npos && slash != 0) ::mkdir(path.substr(0, slash).c_str(), 0755);
+  ::unlink(path.c_str());
+  const mode_t old = ::umask(0177);
+  const int bound = ::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address));
+  ::umask(old);
+  if (bound != 0) return failed("it cannot be bound");
+  if (::listen(listener.get(), 8) != 0) return failed("it cannot be listened on");
+  return std::unique_ptr<Control>(new Control(path, std::move(parts), std::move(listener)));
+}
+
+Control::~Control() { ::unlink(path_.c_str()); }
+
+bool Control::serve(Client& client) {
+  for (int messages = 0; messages < 64; ++messages) {
+    iovec piece{buffer_.data(), buffer_.size()};
+    msghdr header{};
+    header.msg_iov = &piece;
+    header.msg_iovlen = 1;
+    const ssize_t size = ::recvmsg(client.fd.get(), &header, MSG_DONTWAIT);
+    if (size < 0) return errno == EAGAIN || errno == EINTR;
+    if (size == 0 || (header.msg_flags & MSG_TRUNC) != 0) return false;
+    bool reads = true;
+    const bool goes_on = client.conversation->handle(
+        {buffer_.data(), static_cast<std::size_t>(size)}, [&](std::span<const std::uint8_t> message) {
+          if (reads) reads = ::send(client.fd.get(), message.data(), message.size(), MSG_NOSIGNAL) >= 0;
+        });
+    if (!goes_on || !reads) return false;
+  }
+  return true;
+}
+
+void Control::run(int timeout_ms, int wake) {
+  std::vector<pollfd> polls = {{wake, POLLIN, 0}, {listener_.get(), POLLIN, 0}};
+  for (const Client& client : clients_) polls.push_back({client.fd.get(), POLLIN, 0});
+  if (::poll(polls.data(), polls.size(), timeout_ms) <= 0) return;
+  for (std::size_t i = clients_.size(); i-- > 0;) {
+    if (polls[i + 2].revents != 0 && !serve(clients_[i]))
+      clients_.erase(clients_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
+  if ((polls[1].revents & POLLIN) == 0) return;
+  UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!fd || clients_.size() >= kMaxClients) return;
+  const timeval patience{1, 0};
+  ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+  clients_.push_back({std::move(fd), std::make_unique<Conversation>(parts_)});
+}
+
+}  // namespace ml2::fastpath

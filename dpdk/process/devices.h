@@ -1,0 +1,58 @@
+// devices: the ethdevs behind ports: opened by their devargs, started, given to the workers, and closed again.
+//
+// Where in the walk: Program asks for them while it applies a batch; workers poll and send through what is published here.
+// Threading: the control thread. close() waits until no worker can still hold the device (microseconds).
+// Failure: a device that does not open is a sentence with DPDK's reason; nothing of it stays behind.
+// What it does not do: no kernel devices of its own: a net_tap device makes its interface, and the operator names it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "dpdk/process/worker.h"
+#include "dpdk/tables/program.h"
+
+namespace ml2::fastpath {
+
+// rte_rcu_qsbr as the tables see it.
+class QuiescentStates final : public GracePeriod {
+ public:
+  explicit QuiescentStates(rte_rcu_qsbr* states) : states_(states) {}
+  [[nodiscard]] std::uint64_t start() override { return rte_rcu_qsbr_start(states_); }
+  [[nodiscard]] bool passed(std::uint64_t token) override { return rte_rcu_qsbr_check(states_, token, false) == 1; }
+  void wait() { rte_rcu_qsbr_synchronize(states_, RTE_QSBR_THRID_INVALID); }
+
+ private:
+  rte_rcu_qsbr* states_;
+};
+
+class Devices final : public PortDevices {
+ public:
+  struct Opened {
+    std::unique_ptr<Device> device;
+    std::string name;  // DPDK's
+    unsigned queues = 1;
+  };
+
+  Devices(Shared& shared, QuiescentStates& quiescent, std::vector<std::unique_ptr<Worker>>& workers)
+      : shared_(shared), quiescent_(quiescent), workers_(workers) {}
+  ~Devices() override;
+
+  [[nodiscard]] Status open(const abi::Port& port) override;
+  void close(std::uint16_t id) override;
+  [[nodiscard]] const std::map<std::uint16_t, Opened>& opened() const { return opened_; }
+
+ private:
+  [[nodiscard]] Result<Device*> start(const abi::Port& port, std::uint16_t ethdev, Opened& opened);
+  // Deals all receive queues out to the workers, evenly and in the order of ports.
+  void deal_queues();
+
+  Shared& shared_;
+  QuiescentStates& quiescent_;
+  std::vector<std::unique_ptr<Worker>>& workers_;
+  std::map<std::uint16_t, Opened> opened_;
+};
+
+}  // namespace ml2::fastpath

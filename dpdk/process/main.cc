@@ -1,0 +1,146 @@
+// ml2-fastpath: EAL, workers, control socket; see dpdk/process/*.h and ARCHITECTURE.md, "The fast path".
+#include <fmt/format.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_launch.h>
+#include <rte_malloc.h>
+#include <rte_mempool.h>
+#include <rte_version.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <random>
+
+#include "datapath/base/log.h"
+#include "dpdk/process/control.h"
+#include "dpdk/process/devices.h"
+#include "dpdk/process/options.h"
+
+namespace ml2::fastpath {
+namespace {
+
+std::uint64_t random_number() {
+  std::random_device device;
+  return std::uint64_t{device()} << 32U | device();
+}
+
+int launch(void* worker) {
+  static_cast<Worker*>(worker)->run();
+  return 0;
+}
+
+std::string link_members(const Devices& devices, std::uint16_t id) {
+  const auto it = devices.opened().find(id);
+  rte_eth_link link{};
+  if (it == devices.opened().end() || rte_eth_link_get_nowait(it->second.device->ethdev, &link) != 0) {
+    return "\"link\":\"unknown\"";
+  }
+  return fmt::format("\"link\":\"{}\",\"queues\":{}", link.link_status != 0 ? "up" : "down", it->second.queues);
+}
+
+int run(const Options& options, Isa isa) {
+  // Before any thread starts, so that all have the signals blocked too.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  const UniqueFd signal(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+
+  Shared shared;
+  std::vector<std::string> words = eal_arguments(options);
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) {
+    log::err("fastpath", "DPDK does not start: {}; without huge pages, try --no-huge", rte_strerror(rte_errno));
+    return 1;
+  }
+  const auto workers_count = static_cast<unsigned>(options.cores.size());
+  shared.walk = walk_function(isa);
+  shared.buffers = rte_pktmbuf_pool_create("frames", options.mbufs, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+  if (shared.buffers == nullptr) {
+    log::err("fastpath", "no memory for {} packet buffers: {}; huge pages, --mbufs or --memory", options.mbufs,
+             rte_strerror(rte_errno));
+    return 1;
+  }
+  const std::size_t size = rte_rcu_qsbr_get_memsize(workers_count);
+  shared.quiescent = static_cast<rte_rcu_qsbr*>(rte_zmalloc("quiescent", size, RTE_CACHE_LINE_SIZE));
+  if (shared.quiescent == nullptr || rte_rcu_qsbr_init(shared.quiescent, workers_count) != 0) {
+    log::err("fastpath", "no memory for the workers' states");
+    return 1;
+  }
+  QuiescentStates quiescent(shared.quiescent);
+  std::vector<std::unique_ptr<Worker>> workers;
+  Devices devices(shared, quiescent, workers);
+  Program program(quiescent, devices, random_number());
+  shared.tables = &program.tables();
+  for (unsigned i = 0; i < workers_count; ++i) workers.push_back(std::make_unique<Worker>(shared, i));
+
+  ControlParts parts;
+  parts.program = &program;
+  parts.boot = random_number();
+  parts.walk = shared.walk;
+  parts.process_members = [&] {
+    std::string threads;
+    for (std::size_t i = 0; i < workers.size(); ++i)
+      threads += fmt::format("{}{{\"core\":{},\"thread\":{},\"queues\":{}}}", i == 0 ? "" : ",", options.cores[i],
+                             workers[i]->thread_id(), workers[i]->queues().size());
+    return fmt::format("\"version\":\"{}\",\"pid\":{},\"isa\":\"{}\",\"free_buffers\":{},\"workers\":[{}]",
+                       ML2_VERSION, ::getpid(), to_string(isa), rte_mempool_avail_count(shared.buffers), threads);
+  };
+  parts.port_members = [&devices](std::uint16_t id) { return link_members(devices, id); };
+  parts.counters = [&workers] {
+    std::vector<const Counters*> all;
+    for (const auto& worker : workers) all.push_back(&worker->counters());
+    return all;
+  };
+
+  auto control = Control::open(options.socket, std::move(parts));
+  if (!control) {
+    log::err("fastpath", "{}", control.error().message);
+    return 1;
+  }
+  for (unsigned i = 0; i < workers_count; ++i) rte_eal_remote_launch(launch, workers[i].get(), i + 1);
+  log::info("fastpath", "ready on {}: {} workers, {}", options.socket, workers_count, to_string(isa));
+
+  signalfd_siginfo caught{};
+  while (::read(signal.get(), &caught, sizeof(caught)) != sizeof(caught)) {
+    (*control)->run(200, signal.get());
+    program.reclaim();
+  }
+  log::info("fastpath", "signal {}: ending", caught.ssi_signo);
+  shared.stop.store(true);
+  for (unsigned i = 0; i < workers_count; ++i) rte_eal_wait_lcore(i + 1);
+  return 0;
+}
+
+}  // namespace
+}  // namespace ml2::fastpath
+
+int main(int argc, char** argv) {
+  using namespace ml2::fastpath;
+  const auto options = parse_options(argc, argv);
+  if (!options) {
+    std::fprintf(stderr, "ml2-fastpath: %s\n", options.error().message.c_str());
+    return 2;
+  }
+  if (options->help) {
+    std::fputs(usage(), stdout);
+    return 0;
+  }
+  if (options->version) {
+    std::printf("ml2-fastpath %s, %s\n", ML2_VERSION, rte_version());
+    return 0;
+  }
+  Isa isa = best_isa();
+  for (const Isa candidate : {Isa::Scalar, Isa::Avx2, Isa::Avx512})
+    if (options->isa == to_string(candidate)) isa = candidate;
+  if (!supported(isa)) {
+    std::fprintf(stderr, "ml2-fastpath: --isa %s: this processor does not have it\n", to_string(isa));
+    return 2;
+  }
+  return run(*options, isa);
+}

@@ -1,0 +1,255 @@
+// The questions that ml2ctl asks: one JSON object per row.
+#include <fmt/format.h>
+
+#include <charconv>
+
+#include "datapath/base/ip.h"
+#include "datapath/base/mac.h"
+#include "datapath/base/text.h"
+#include "dpdk/process/control.h"
+
+namespace ml2::fastpath {
+
+namespace {
+
+// Text as a JSON string. Bytes that are not printable ASCII come from devargs only, and are shown escaped.
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (byte < 0x20 || byte > 0x7e) {
+      out += fmt::format("\\u{:04x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+std::string mac_text(const std::uint8_t* bytes) {
+  std::array<std::uint8_t, 6> mac;
+  std::copy(bytes, bytes + 6, mac.begin());
+  return Mac(mac).to_string();
+}
+
+std::string ip_text(const std::uint8_t* bytes, bool ipv6) {
+  std::array<std::uint8_t, 16> all;
+  std::copy(bytes, bytes + 16, all.begin());
+  return ipv6 ? IpAddress::v6(all).to_string() : IpAddress::v4({all[0], all[1], all[2], all[3]}).to_string();
+}
+
+const char* kind_text(abi::PortKind kind) {
+  switch (kind) {
+    case abi::PortKind::Access: return "access";
+    case abi::PortKind::Tagged: return "tagged";
+    case abi::PortKind::Wire: return "wire";
+  }
+  return "unknown";
+}
+
+// Sums over all workers.
+class Sums {
+ public:
+  explicit Sums(const ControlParts& parts) : all_(parts.counters()) {}
+  template <class Member>
+  [[nodiscard]] std::uint64_t of(const Member& member) const {
+    std::uint64_t sum = 0;
+    for (const Counters* counters : all_) sum += __atomic_load_n(&member(*counters), __ATOMIC_RELAXED);
+    return sum;
+  }
+  // "name_packets":1,"name_bytes":2
+  template <class Member>
+  [[nodiscard]] std::string pair(const char* name, const Member& member) const {
+    return fmt::format("\"{0}_packets\":{1},\"{0}_bytes\":{2}", name,
+                       of([&](const Counters& c) -> const std::uint64_t& { return member(c).packets; }),
+                       of([&](const Counters& c) -> const std::uint64_t& { return member(c).bytes; }));
+  }
+  [[nodiscard]] std::uint64_t drops(std::uint16_t port, std::size_t reason) const {
+    return of([&](const Counters& c) -> const std::uint64_t& { return c.ports[port].drops[reason]; });
+  }
+
+ private:
+  std::vector<const Counters*> all_;
+};
+
+void show(ControlParts& parts, const EmitRow& emit) {
+  const abi::State state = parts.program->state();
+  const auto entries = [&state](abi::Kind kind) { return state.entries[static_cast<std::size_t>(kind)]; };
+  emit(fmt::format(
+      "{{\"protocol\":{},\"boot\":\"{:016x}\",\"generation\":{},\"ports\":{},\"segments\":{},\"vteps\":{},"
+      "\"fdb\":{},\"neighbours\":{},\"table_bytes\":{},{}}}",
+      abi::kVersion, parts.boot, state.generation, entries(abi::Kind::Port), entries(abi::Kind::Segment),
+      entries(abi::Kind::Vtep), entries(abi::Kind::Fdb), entries(abi::Kind::Neighbour), parts.program->memory_bytes(),
+      parts.process_members()));
+}
+
+void ports(ControlParts& parts, const EmitRow& emit) {
+  const Sums sums(parts);
+  for (const auto& [id, port] : parts.program->ports()) {
+    std::uint64_t dropped = 0;
+    for (std::size_t reason = 0; reason < kDrops; ++reason) dropped += sums.drops(id, reason);
+    const auto at = [id = id](const Counters& c) -> const PortCounters& { return c.ports[id]; };
+    emit(fmt::format(
+        "{{\"port\":{},\"kind\":\"{}\",\"device\":{},\"mtu\":{},\"spoof_check\":{},{},{},{},\"dropped\":{},"
+        "\"answered\":{},\"exception\":{}}}",
+        id, kind_text(port.kind), quoted(port.devargs), port.mtu, port.spoof_check != 0, parts.port_members(id),
+        sums.pair("rx", [&](const Counters& c) -> const PacketsBytes& { return at(c).received; }),
+        sums.pair("tx", [&](const Counters& c) -> const PacketsBytes& { return at(c).sent; }), dropped,
+        sums.of([&](const Counters& c) -> const std::uint64_t& { return at(c).answered; }),
+        sums.of([&](const Counters& c) -> const std::uint64_t& { return at(c).exception; })));
+  }
+}
+
+void segments(ControlParts& parts, const EmitRow& emit) {
+  const Sums sums(parts);
+  for (const auto& [id, segment] : parts.program->segments()) {
+    std::string members;
+    for (const auto& [key, attachment] : parts.program->attachments()) {
+      if (key.second != id) continue;
+      members += fmt::format("{}{}", members.empty() ? "" : " ", key.first);
+      if (attachment.vlan != 0) members += fmt::format(".{}", attachment.vlan);
+    }
+    emit(
+        fmt::format("{{\"segment\":{},\"vni\":{},\"ports\":{},\"flood_unknown\":{},\"answer_neighbours\":{},{}}}", id,
+                    segment.vni, quoted(members), segment.drop_unknown == 0, segment.answer_neighbours != 0,
+                    sums.pair("in", [id = id](const Counters& c) -> const PacketsBytes& { return c.segments[id]; })));
+  }
+}
+
+void vteps(ControlParts& parts, const EmitRow& emit) {
+  const Sums sums(parts);
+  for (const auto& [id, vtep] : parts.program->vteps()) {
+    const OutputIndex output = parts.program->output_of_vtep(id);
+    emit(fmt::format(
+        "{{\"vtep\":{},\"remote\":\"{}\",\"local\":\"{}\",\"port\":{},\"next_hop\":\"{}\",{},{}}}", id,
+        ip_text(vtep.remote, vtep.ipv6 != 0), ip_text(vtep.local, vtep.ipv6 != 0), vtep.port,
+        mac_text(vtep.next_hop_mac),
+        sums.pair("out", [output](const Counters& c) -> const PacketsBytes& { return c.outputs[output]; }),
+        sums.pair("in", [output](const Counters& c) -> const PacketsBytes& { return c.from_vteps[output]; })));
+  }
+}
+
+void drops(ControlParts& parts, const EmitRow& emit) {
+  const Sums sums(parts);
+  // Also of ports that are gone: their frames were dropped all the same.
+  for (std::size_t id = 0; id < kMaxPorts; ++id) {
+    for (std::size_t reason = 0; reason < kDrops; ++reason) {
+      const std::uint64_t packets = sums.drops(static_cast<std::uint16_t>(id), reason);
+      if (packets == 0) continue;
+      emit(fmt::format("{{\"port\":{},\"reason\":\"{}\",\"packets\":{},\"meaning\":{}}}", id, kDropNames[reason],
+                       packets, quoted(kDropSentences[reason])));
+    }
+  }
+}
+
+Status fdb(ControlParts& parts, std::string_view argument, const EmitRow& emit) {
+  std::optional<std::int64_t> segment;
+  if (!argument.empty()) {
+    segment = text::to_int(argument);
+    if (!segment) return invalid(fmt::format("fdb {}: a segment's id was expected", text::printable(argument)));
+  }
+  parts.program->for_each_fdb([&](const abi::Fdb& record) {
+    if (!segment || *segment == record.segment) {
+      emit(fmt::format("{{\"segment\":{},\"mac\":\"{}\",\"port\":{},\"vtep\":{}}}", record.segment,
+                       mac_text(record.mac), record.port, record.vtep));
+    }
+    return true;
+  });
+  return {};
+}
+
+// Walks one described frame through the live tables, with counters of its own; nothing is sent.
+Status trace(ControlParts& parts, std::string_view argument, const EmitRow& emit) {
+  const auto words = text::split(argument, ' ');
+  const auto port = words.empty() ? std::nullopt : text::to_int(words[0]);
+  if (words.size() != 2 || !port || *port < 1 || *port >= static_cast<std::int64_t>(kMaxPorts) ||
+      words[1].size() % 2 != 0) {
+    return invalid("trace: expected a port's id and a frame in hexadecimal: trace 3 ffffffffffff...");
+  }
+  constexpr std::size_t kRoom = 256;
+  constexpr std::size_t kMaxFrame = 9700;
+  if (words[1].size() / 2 > kMaxFrame) return invalid(fmt::format("trace: a frame of at most {} bytes", kMaxFrame));
+  std::vector<std::uint8_t> memory(kRoom + words[1].size() / 2);
+  for (std::size_t i = 0; i < words[1].size() / 2; ++i) {
+    const char* at = words[1].data() + 2 * i;
+    const auto [end, error] = std::from_chars(at, at + 2, memory[kRoom + i], 16);
+    if (error != std::errc() || end != at + 2) return invalid("trace: the frame is not hexadecimal");
+  }
+  struct Tracer : Sink {
+    std::vector<std::vector<std::uint8_t>> copies;
+    const EmitRow* emit = nullptr;
+    static void tell(const EmitRow& emit, const Frame& frame) {
+      if (frame.dropped) {
+        emit(fmt::format("{{\"step\":\"drop\",\"reason\":\"{}\",\"meaning\":{}}}",
+                         kDropNames[static_cast<std::size_t>(frame.drop)],
+                         quoted(kDropSentences[static_cast<std::size_t>(frame.drop)])));
+        return;
+      }
+      std::string hex;
+      for (std::uint32_t i = 0; i < frame.length; ++i) hex += fmt::format("{:02x}", frame.data[i]);
+      emit(fmt::format("{{\"step\":\"send\",\"port\":{},\"length\":{},\"frame\":\"{}\"}}", frame.port, frame.length,
+                       hex));
+    }
+  } tracer;
+  tracer.emit = &emit;
+  tracer.copy = [](Sink* sink, const Frame& from, std::uint16_t, Frame* to) {
+    auto& copies = static_cast<Tracer*>(sink)->copies;
+    copies.emplace_back(kRoom + from.length);
+    std::memcpy(copies.back().data() + kRoom, from.data, from.length);
+    to->data = copies.back().data() + kRoom;
+    to->length = from.length;
+    to->headroom = kRoom;
+    return true;
+  };
+  tracer.send = [](Sink* sink, const Frame& frame) { Tracer::tell(*static_cast<Tracer*>(sink)->emit, frame); };
+
+  const auto in = static_cast<PortIndex>(*port);
+  const auto counters = std::make_unique<Counters>();
+  Frame frame;
+  frame.data = memory.data() + kRoom;
+  frame.length = static_cast<std::uint32_t>(memory.size() - kRoom);
+  frame.headroom = kRoom;
+  emit(fmt::format("{{\"step\":\"receive\",\"port\":{},\"length\":{}}}", in, frame.length));
+  Walk walk{&parts.program->tables(), counters.get(), &tracer};
+  // The stages' decisions are read off the counters afterwards; copies are told as they are sent, so they come after a mark.
+  std::vector<std::string> copies;
+  const EmitRow collect = [&copies](const std::string& row) { copies.push_back(row); };
+  tracer.emit = &collect;
+  parts.walk(walk, in, &frame, 1);
+  for (const auto& [id, vtep] : parts.program->vteps())
+    if (counters->from_vteps[parts.program->output_of_vtep(id)].packets != 0)
+      emit(fmt::format("{{\"step\":\"decapsulate\",\"vtep\":{},\"remote\":\"{}\"}}", id,
+                       ip_text(vtep.remote, vtep.ipv6 != 0)));
+  for (const auto& [id, segment] : parts.program->segments())
+    if (counters->segments[id].packets != 0)
+      emit(fmt::format("{{\"step\":\"segment\",\"segment\":{},\"vni\":{}}}", id, segment.vni));
+  if (counters->ports[in].answered != 0)
+    emit("{\"step\":\"answer\",\"meaning\":\"ARP or neighbour discovery, in place\"}");
+  if (counters->ports[in].exception != 0) emit("{\"step\":\"exception\",\"meaning\":\"not ours: to the other end\"}");
+  if (!copies.empty()) emit(fmt::format("{{\"step\":\"flood\",\"copies\":{}}}", copies.size() + 1));
+  for (const std::string& row : copies) emit(row);
+  Tracer::tell(emit, frame);
+  return {};
+}
+
+}  // namespace
+
+Status answer_query(ControlParts& parts, const std::string& question, const EmitRow& emit) {
+  const auto space = question.find(' ');
+  const std::string word = question.substr(0, space);
+  const std::string argument = space == std::string::npos ? "" : question.substr(space + 1);
+  if (word == "show") return show(parts, emit), Status();
+  if (word == "ports") return ports(parts, emit), Status();
+  if (word == "segments") return segments(parts, emit), Status();
+  if (word == "vteps") return vteps(parts, emit), Status();
+  if (word == "drops") return drops(parts, emit), Status();
+  if (word == "fdb") return fdb(parts, argument, emit);
+  if (word == "trace") return trace(parts, argument, emit);
+  return invalid(fmt::format("{}: not a question; show, ports, segments, vteps, fdb, drops and trace are",
+                             text::printable(word)));
+}
+
+}  // namespace ml2::fastpath

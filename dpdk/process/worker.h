@@ -1,0 +1,88 @@
+// worker: a pinned thread that polls its receive queues, walks each burst, and sends what comes out.
+//
+// Where in the walk: around it: mbufs in, frames through dpdk/walk, mbufs out, in bursts of 32, run to completion.
+// Threading: one thread per processor. The control thread changes what a worker sees by one store each (its queues, the
+//   devices, the tables); the worker reports a quiescent state after every round, after which the old may be freed.
+// Failure: what cannot be sent is dropped and counted (PortOff).
+// What it does not do: no system call, no allocation outside of the buffer pool, no log line, once it runs.
+#pragma once
+
+#include <rte_mbuf.h>
+#include <rte_rcu_qsbr.h>
+
+#include <array>
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "dpdk/walk/walk.h"
+
+namespace ml2::fastpath {
+
+// A started device as workers see it; never changes once published.
+struct Device {
+  std::uint16_t ethdev = 0;
+  std::uint16_t transmit_queues = 1;  // worker i uses queue i modulo this, and a lock when they are too few
+  bool shared_queues = false;
+  mutable std::atomic_flag lock = ATOMIC_FLAG_INIT;
+};
+
+struct ReceiveQueue {
+  std::uint16_t ethdev;
+  std::uint16_t queue;
+  PortIndex port;
+  friend bool operator==(const ReceiveQueue&, const ReceiveQueue&) = default;
+};
+
+// What all workers share.
+struct Shared {
+  const Tables* tables = nullptr;
+  WalkFunction walk = nullptr;
+  rte_rcu_qsbr* quiescent = nullptr;
+  rte_mempool* buffers = nullptr;
+  std::array<const Device*, kMaxPorts> devices{};
+  std::atomic<bool> stop{false};
+};
+
+class Worker : private Sink {
+ public:
+  Worker(Shared& shared, unsigned number);
+
+  // Runs until shared.stop; called on the worker's own thread.
+  void run();
+
+  [[nodiscard]] unsigned number() const { return number_; }
+  [[nodiscard]] const Counters& counters() const { return *counters_; }
+  [[nodiscard]] int thread_id() const { return thread_id_.load(std::memory_order_acquire); }
+  // For the control thread: the queues that this worker polls. The old list is the caller's to free, after a grace period.
+  const std::vector<ReceiveQueue>* set_queues(const std::vector<ReceiveQueue>* queues);
+  [[nodiscard]] const std::vector<ReceiveQueue>& queues() const { return *queues_; }
+
+ private:
+  struct Pending {  // what waits to be sent by one port
+    unsigned count = 0;
+    bool waiting = false;  // is in waiting_
+    std::uint64_t bytes = 0;
+    std::array<rte_mbuf*, 2 * kBurst> packets{};
+  };
+  void burst(const ReceiveQueue& queue);
+  void enqueue(PortIndex port, rte_mbuf* packet, std::uint32_t bytes);
+  void flush(PortIndex port);
+  void flush_all();
+  bool copy_frame(const Frame& from, Frame* to);
+  void finish(const Frame& frame);
+
+  Shared& shared_;
+  unsigned number_;
+  std::unique_ptr<Counters> counters_;
+  std::unique_ptr<std::array<Pending, kMaxPorts>> pending_;
+  std::array<PortIndex, kMaxPorts> waiting_{};  // ports with something pending
+  unsigned waiting_count_ = 0;
+  std::array<rte_mbuf*, 2 * kBurst> to_free_{};
+  unsigned to_free_count_ = 0;
+  Walk walk_;
+  const std::vector<ReceiveQueue>* queues_;
+  std::atomic<int> thread_id_{0};
+};
+
+}  // namespace ml2::fastpath

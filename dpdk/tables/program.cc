@@ -1,0 +1,482 @@
+#include "dpdk/tables/program.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <new>
+
+#include "datapath/base/delta.h"
+
+namespace ml2::fastpath {
+
+namespace {
+
+template <class T>
+T* map_zeroed(std::size_t bytes) {
+  void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  return static_cast<T*>(memory);
+}
+
+std::size_t index(abi::Kind kind) { return static_cast<std::size_t>(kind); }
+
+template <class Record>
+bool same_bytes(const Record& a, const Record& b) {
+  return std::memcmp(&a, &b, sizeof(a)) == 0;
+}
+
+}  // namespace
+
+Program::Program(GracePeriod& grace, PortDevices& devices, std::uint64_t seed)
+    : devices_(devices),
+      retired_(grace),
+      tables_(map_zeroed<Tables>(sizeof(Tables))),
+      by_vni_(map_zeroed<SegmentIndex>(kMaxVnis * sizeof(SegmentIndex))),
+      fdb_(retired_, seed, 1000),
+      neighbour_index_(retired_, seed, 1000),
+      destinations_(1),
+      output_sequence_(kMaxOutputs),
+      segment_sequence_(kMaxSegments) {
+  tables_->by_vni = by_vni_;
+  tables_->fdb = &fdb_.array();
+  tables_->neighbour_index = &neighbour_index_.array();
+}
+
+Program::~Program() {
+  for (const Port* port : tables_->ports) delete port;
+  for (const Segment* segment : tables_->segments) delete segment;
+  for (const Output* output : tables_->outputs) delete output;
+  for (const Neighbour* neighbour : tables_->neighbours) delete neighbour;
+  ::munmap(by_vni_, kMaxVnis * sizeof(SegmentIndex));
+  ::munmap(tables_, sizeof(Tables));
+}
+
+OutputIndex Program::allocate(Destination destination) {
+  if (!free_outputs_.empty()) {
+    const OutputIndex index = free_outputs_.back();
+    free_outputs_.pop_back();
+    destinations_[index] = destination;
+    return index;
+  }
+  if (destinations_.size() >= kMaxOutputs) return 0;
+  destinations_.push_back(destination);
+  return static_cast<OutputIndex>(destinations_.size() - 1);
+}
+
+void Program::release(OutputIndex index) {
+  replace(tables_->outputs[index], static_cast<const Output*>(nullptr));
+  destinations_[index] = {};
+  ++output_sequence_[index];
+  free_outputs_.push_back(index);
+}
+
+OutputIndex Program::output_of_attachment(std::uint16_t port, std::uint16_t segment) const {
+  const auto it = attachment_outputs_.find({port, segment});
+  return it == attachment_outputs_.end() ? OutputIndex{0} : it->second;
+}
+
+OutputIndex Program::output_of_vtep(std::uint16_t vtep) const {
+  const auto it = vtep_outputs_.find(vtep);
+  return it == vtep_outputs_.end() ? OutputIndex{0} : it->second;
+}
+
+template <class Record>
+Program::Records<Record> Program::next(const Records<Record>& now, const Batch::Changes<Record>& changes,
+                                       bool full) const {
+  Records<Record> wanted;
+  if (!full) wanted = now;
+  for (const Record& record : changes.remove) wanted.erase(RecordKeys::key(record));
+  for (const Record& record : changes.put) wanted.insert_or_assign(RecordKeys::key(record), record);
+  return wanted;
+}
+
+// Makes `now` what is wanted; `mark` sees each record that came, changed or went, and the digest follows.
+template <class Record, class Mark>
+void Program::settle(Records<Record>& now, Records<Record> wanted, abi::Kind kind, Applied& applied, Mark mark) {
+  const auto changes = delta(wanted, now, same_bytes<Record>);
+  for (const auto& [key, record] : changes.remove) {
+    abi::subtract(digests_[index(kind)], abi::digest(record));
+    mark(&record, static_cast<const Record*>(nullptr));
+  }
+  for (const auto& [key, record] : changes.change) {
+    abi::subtract(digests_[index(kind)], abi::digest(now.at(key)));
+    abi::add(digests_[index(kind)], abi::digest(record));
+    mark(&now.at(key), &record);
+  }
+  for (const auto& [key, record] : changes.add) {
+    abi::add(digests_[index(kind)], abi::digest(record));
+    mark(static_cast<const Record*>(nullptr), &record);
+  }
+  applied.applied += static_cast<std::uint32_t>(changes.add.size() + changes.change.size() + changes.remove.size());
+  now = std::move(wanted);
+}
+
+void Program::validate(Records<abi::Port>& ports, Records<abi::Segment>& segments,
+                       Records<abi::Attachment>& attachments, Records<abi::Vtep>& vteps, Records<abi::Flood>& floods,
+                       Records<abi::Allowed>& allowed, Applied& applied) {
+  const auto keep = [&applied](auto& records, const auto& wrong) {
+    for (auto it = records.begin(); it != records.end();) {
+      const std::string reason = wrong(it->second);
+      if (reason.empty()) {
+        ++it;
+      } else {
+        applied.refused.push_back(reason + "; it is left out");
+        it = records.erase(it);
+      }
+    }
+  };
+  keep(ports, [](const abi::Port& r) -> std::string {
+    if (r.id == 0 || r.id >= kMaxPorts) return fmt::format("port {}: an id is 1 to {}", r.id, kMaxPorts - 1);
+    if (r.kind > abi::PortKind::Wire)
+      return fmt::format("port {}: kind {} is not known", r.id, static_cast<int>(r.kind));
+    if (std::memchr(r.devargs, 0, sizeof(r.devargs)) == nullptr)
+      return fmt::format("port {}: devargs has no end", r.id);
+    if (r.tunnel != 0 && r.kind != abi::PortKind::Tagged)
+      return fmt::format("port {}: only a tagged port ends tunnels", r.id);
+    if (r.tunnel_vlan > 4094) return fmt::format("port {}: VLAN {} is not 0 to 4094", r.id, r.tunnel_vlan);
+    if (r.mtu < 68 || r.mtu > 9600) return fmt::format("port {}: MTU {} is not 68 to 9600", r.id, r.mtu);
+    return {};
+  });
+  keep(ports, [&ports](const abi::Port& r) -> std::string {
+    if ((r.peer != 0 || r.kind == abi::PortKind::Wire) && !ports.contains(r.peer)) {
+      return fmt::format("port {}: its peer, port {}, is not there", r.id, r.peer);
+    }
+    return {};
+  });
+  std::map<std::uint32_t, std::uint16_t> vnis;
+  keep(segments, [&vnis](const abi::Segment& r) -> std::string {
+    if (r.id == 0) return "segment 0: an id is 1 to 65535";
+    if (r.vni > vxlan::kMaxVni) return fmt::format("segment {}: VNI {} is more than 24 bits", r.id, r.vni);
+    if (r.vni != 0 && !vnis.emplace(r.vni, r.id).second) {
+      return fmt::format("segment {}: VNI {} is segment {}'s", r.id, r.vni, vnis.at(r.vni));
+    }
+    return {};
+  });
+  std::set<std::pair<std::uint16_t, std::uint16_t>> vlans;
+  keep(attachments, [&](const abi::Attachment& r) -> std::string {
+    const auto port = ports.find(r.port);
+    if (port == ports.end())
+      return fmt::format("attachment of port {} to segment {}: no such port", r.port, r.segment);
+    if (!segments.contains(r.segment)) {
+      return fmt::format("attachment of port {} to segment {}: no such segment", r.port, r.segment);
+    }
+    if (port->second.kind == abi::PortKind::Wire || (port->second.kind == abi::PortKind::Access && r.vlan != 0) ||
+        r.vlan > 4094) {
+      return fmt::format("attachment of port {} to segment {}: VLAN {} is not for this kind of port", r.port,
+                         r.segment, r.vlan);
+    }
+    if (!vlans.emplace(r.port, r.vlan).second) {
+      return fmt::format("attachment of port {} to segment {}: VLAN {} is another segment's there", r.port, r.segment,
+                         r.vlan);
+    }
+    return {};
+  });
+  std::set<std::array<std::uint8_t, 18>> remotes;
+  keep(vteps, [&](const abi::Vtep& r) -> std::string {
+    const auto port = ports.find(r.port);
+    if (r.id == 0) return "VTEP 0: an id is 1 to 65535";
+    if (port == ports.end()) return fmt::format("VTEP {}: no such port: {}", r.id, r.port);
+    if (r.vlan > 4094) return fmt::format("VTEP {}: VLAN {} is not 0 to 4094", r.id, r.vlan);
+    std::array<std::uint8_t, 18> remote{static_cast<std::uint8_t>(r.port >> 8U), static_cast<std::uint8_t>(r.port)};
+    std::copy(std::begin(r.remote), std::end(r.remote), remote.begin() + 2);
+    if (!remotes.insert(remote).second) return fmt::format("VTEP {}: another VTEP has its address", r.id);
+    return {};
+  });
+  keep(floods, [&](const abi::Flood& r) -> std::string {
+    const auto segment = segments.find(r.segment);
+    if (segment == segments.end() || segment->second.vni == 0 || !vteps.contains(r.vtep)) {
+      return fmt::format("flood of segment {} to VTEP {}: no such VTEP, or no segment with a VNI", r.segment, r.vtep);
+    }
+    return {};
+  });
+  keep(allowed, [&](const abi::Allowed& r) -> std::string {
+    if (!ports.contains(r.port) || r.prefix > (r.ipv6 != 0 ? 128 : 32)) {
+      return fmt::format("allowed address of port {}: no such port, or prefix length {}", r.port, r.prefix);
+    }
+    return {};
+  });
+}
+
+Applied Program::apply(Batch batch) {
+  Applied applied;
+  auto ports = next(ports_, batch.ports, batch.full);
+  auto segments = next(segments_, batch.segments, batch.full);
+  auto attachments = next(attachments_, batch.attachments, batch.full);
+  auto vteps = next(vteps_, batch.vteps, batch.full);
+  auto floods = next(floods_, batch.floods, batch.full);
+  auto allowed = next(allowed_, batch.allowed, batch.full);
+
+  validate(ports, segments, attachments, vteps, floods, allowed, applied);
+  // Devices first: a port whose device does not open is not there for the rest.
+  std::set<std::uint16_t> open;
+  for (const auto& [id, port] : ports_) open.insert(id);
+  for (auto it = ports.begin(); it != ports.end();) {
+    const auto& [id, port] = *it;
+    Status opened;
+    if (const auto now = ports_.find(id); now == ports_.end()) {
+      opened = devices_.open(port);
+      if (opened) open.insert(id);
+    } else if (std::memcmp(now->second.devargs, port.devargs, sizeof(port.devargs)) != 0 ||
+               now->second.queues != port.queues) {
+      // Closed in this round and opened when the client sends it again: a device never has two masters.
+      opened = transient("its device changes, so it is closed now; send it again");
+    }
+    if (opened) {
+      ++it;
+    } else {
+      applied.refused.push_back(fmt::format("port {}: {}", id, opened.error().message));
+      it = ports.erase(it);
+    }
+  }
+  // Again, without a word, for what stood on a port that is not there after all.
+  Applied silent;
+  validate(ports, segments, attachments, vteps, floods, allowed, silent);
+  std::vector<std::uint16_t> close;
+  for (const std::uint16_t id : open)
+    if (!ports.contains(id)) close.push_back(id);
+
+  Dirty dirty;
+  settle(attachments_, std::move(attachments), abi::Kind::Attachment, applied, [&](const auto* old, const auto* now) {
+    const abi::Attachment& record = now != nullptr ? *now : *old;
+    dirty.attachments.insert(RecordKeys::key(record));
+    dirty.ports.insert(record.port);
+    dirty.segments.insert(record.segment);
+  });
+  settle(vteps_, std::move(vteps), abi::Kind::Vtep, applied, [&](const auto* old, const auto* now) {
+    for (const abi::Vtep* record : {old, now}) {
+      if (record == nullptr) continue;
+      dirty.vteps.insert(record->id);
+      dirty.ports.insert(record->port);
+    }
+  });
+  settle(floods_, std::move(floods), abi::Kind::Flood, applied, [&](const auto* old, const auto* now) {
+    dirty.segments.insert(now != nullptr ? now->segment : old->segment);
+  });
+  settle(allowed_, std::move(allowed), abi::Kind::Allowed, applied,
+         [&](const auto* old, const auto* now) { dirty.ports.insert(now != nullptr ? now->port : old->port); });
+  settle(segments_, std::move(segments), abi::Kind::Segment, applied, [&](const auto* old, const auto* now) {
+    dirty.segments.insert(now != nullptr ? now->id : old->id);
+    if (now == nullptr || (old != nullptr && old->flush != now->flush)) dirty.flush_segments.insert(old->id);
+  });
+  settle(ports_, std::move(ports), abi::Kind::Port, applied, [&](const auto* old, const auto* now) {
+    const std::uint16_t id = now != nullptr ? now->id : old->id;
+    dirty.ports.insert(id);
+    const bool flush = old != nullptr && now != nullptr && old->flush != now->flush;
+    for (const auto& [key, record] : attachments_) {
+      if (record.port != id) continue;
+      dirty.attachments.insert(key);
+      if (flush) dirty.flush.insert(output_of_attachment(key.first, key.second));
+    }
+    for (const auto& [vtep, record] : vteps_) {
+      if (record.port != id) continue;
+      dirty.vteps.insert(vtep);
+      if (flush) dirty.flush.insert(output_of_vtep(vtep));
+    }
+  });
+  publish(dirty);
+  for (const std::uint16_t id : close) devices_.close(id);
+
+  apply_fdb(batch.fdb, batch.full, applied);
+  apply_neighbours(batch.neighbours, batch.full, applied);
+  generation_ = batch.generation;
+  retired_.run();
+  return applied;
+}
+
+void Program::publish(Dirty& dirty) {
+  // What goes: ports, then segments; so that no frame comes into what is half gone.
+  for (const std::uint16_t id : dirty.ports)
+    if (!ports_.contains(id)) publish_port(id);
+  for (const std::uint16_t id : dirty.segments)
+    if (!segments_.contains(id)) publish_segment(id, true);
+
+  bool stale = !dirty.flush_segments.empty();
+  for (const OutputIndex index : dirty.flush) {
+    ++output_sequence_[index];
+    stale = true;
+  }
+  std::vector<OutputIndex> released;
+  for (const auto& key : dirty.attachments) {
+    if (attachments_.contains(key)) {
+      publish_attachment(key);
+    } else if (const auto it = attachment_outputs_.find(key); it != attachment_outputs_.end()) {
+      released.push_back(it->second);
+      attachment_outputs_.erase(it);
+    }
+  }
+  for (const std::uint16_t id : dirty.vteps) {
+    if (vteps_.contains(id)) {
+      publish_vtep(id);
+    } else if (const auto it = vtep_outputs_.find(id); it != vtep_outputs_.end()) {
+      released.push_back(it->second);
+      vtep_outputs_.erase(it);
+    }
+  }
+  for (const std::uint16_t id : dirty.segments)
+    if (segments_.contains(id)) publish_segment(id, dirty.flush_segments.contains(id));
+  for (const std::uint16_t id : dirty.ports)
+    if (ports_.contains(id)) publish_port(id);
+  for (const OutputIndex index : released) release(index);
+  if (stale || !released.empty()) forget_stale_fdb();
+}
+
+void Program::publish_attachment(const RecordKeys::Pair& key) {
+  const abi::Attachment& record = attachments_.at(key);
+  const abi::Port& port = ports_.at(record.port);
+  auto [it, is_new] = attachment_outputs_.emplace(key, OutputIndex{0});
+  if (is_new) it->second = allocate({record.port, record.segment, 0});
+  if (it->second == 0) return;
+  auto output = std::make_unique<Output>();
+  output->port = record.port;
+  output->sequence = output_sequence_[it->second];
+  output->tag_raw = __builtin_bswap16(record.vlan);
+  output->max_frame = static_cast<std::uint16_t>(port.mtu + wire::kEthernetLength);
+  replace(tables_->outputs[it->second], static_cast<const Output*>(output.release()));
+}
+
+void Program::publish_vtep(std::uint16_t id) {
+  const abi::Vtep& record = vteps_.at(id);
+  auto [it, is_new] = vtep_outputs_.emplace(id, OutputIndex{0});
+  if (is_new) it->second = allocate({0, 0, id});
+  if (it->second == 0) return;
+  vxlan::Outer outer;
+  std::memcpy(outer.source_mac, record.source_mac, 6);
+  std::memcpy(outer.destination_mac, record.next_hop_mac, 6);
+  outer.ipv6 = record.ipv6 != 0;
+  std::memcpy(outer.source, record.local, 16);
+  std::memcpy(outer.destination, record.remote, 16);
+  outer.vlan = record.vlan;
+  if (record.udp_port != 0) outer.udp_port = record.udp_port;
+  outer.ttl = record.ttl;
+  outer.dscp = record.dscp & 0x3fU;
+  outer.dont_fragment = record.allow_fragments == 0;
+  outer.udp_checksum = record.udp_checksum != 0;
+  auto output = std::make_unique<Output>();
+  output->port = record.port;
+  output->sequence = output_sequence_[it->second];
+  output->tunnel = true;
+  output->header = vxlan::prepare(outer);
+  // The MTU counts from the outer IP header on.
+  const int room = ports_.at(record.port).mtu -
+                   static_cast<int>((outer.ipv6 ? vxlan::kOverheadV6 : vxlan::kOverheadV4) - wire::kEthernetLength);
+  output->max_frame = static_cast<std::uint16_t>(std::max(room, 0));
+  replace(tables_->outputs[it->second], static_cast<const Output*>(output.release()));
+}
+
+void Program::publish_segment(std::uint16_t id, bool flush) {
+  if (flush) ++segment_sequence_[id];
+  const auto unpublish_vni = [&] {
+    if (auto it = published_vnis_.find(id); it != published_vnis_.end()) {
+      if (by_vni_[it->second] == id) store_shared(by_vni_[it->second], SegmentIndex{0});
+      published_vnis_.erase(it);
+    }
+  };
+  const auto record = segments_.find(id);
+  if (record == segments_.end()) {
+    unpublish_vni();
+    replace(tables_->segments[id], static_cast<const Segment*>(nullptr));
+    return;
+  }
+  auto segment = std::make_unique<Segment>();
+  segment->vni = record->second.vni;
+  segment->sequence = segment_sequence_[id];
+  segment->flood_unknown = record->second.drop_unknown == 0;
+  segment->vlan_transparent = record->second.vlan_transparent != 0;
+  segment->answer_neighbours = record->second.answer_neighbours != 0;
+  for (const auto& [key, output] : attachment_outputs_)
+    if (key.second == id && output != 0) segment->members.push_back(output);
+  for (auto it = floods_.lower_bound({id, std::uint16_t{0}}); it != floods_.end() && it->first.first == id; ++it)
+    if (const OutputIndex output = output_of_vtep(it->first.second); output != 0) segment->vteps.push_back(output);
+  replace(tables_->segments[id], static_cast<const Segment*>(segment.release()));
+  const auto published = published_vnis_.find(id);
+  if (published == published_vnis_.end() || published->second != record->second.vni) {
+    unpublish_vni();
+    if (record->second.vni != 0) {
+      store_shared(by_vni_[record->second.vni], SegmentIndex{id});
+      published_vnis_[id] = record->second.vni;
+    }
+  }
+}
+
+void Program::publish_port(std::uint16_t id) {
+  const auto record = ports_.find(id);
+  if (record == ports_.end()) {
+    replace(tables_->ports[id], static_cast<const Port*>(nullptr));
+    return;
+  }
+  const abi::Port& r = record->second;
+  auto port = std::make_unique<Port>();
+  port->kind = r.kind == abi::PortKind::Access   ? Port::Kind::Access
+               : r.kind == abi::PortKind::Tagged ? Port::Kind::Tagged
+                                                 : Port::Kind::Wire;
+  port->spoof_check = r.spoof_check != 0;
+  port->tunnel = r.tunnel != 0;
+  port->peer = r.peer != 0 ? r.peer : kNoPort;
+  port->max_frame = static_cast<std::uint16_t>(r.mtu + wire::kEthernetLength + wire::kVlanLength);
+  port->tunnel_vlan = r.tunnel_vlan;
+  std::memcpy(&port->mac, r.mac, 6);
+  port->local.ipv6 = r.local_ipv6 != 0;
+  std::memcpy(port->local.address, r.local, 16);
+  if (r.udp_port != 0) port->local.udp_port = r.udp_port;
+  port->local.verify_udp_checksum = r.skip_udp_checksum == 0;
+  if (r.kind == abi::PortKind::Tagged) port->by_vlan = std::make_unique<SegmentIndex[]>(kMaxVlans);
+  for (auto it = attachments_.lower_bound({id, std::uint16_t{0}}); it != attachments_.end() && it->first.first == id;
+       ++it) {
+    if (it->second.vlan == 0) {
+      port->untagged = it->second.segment;
+    } else {
+      port->by_vlan[it->second.vlan] = it->second.segment;
+    }
+  }
+  if (port->tunnel) {
+    auto vteps = std::make_unique<VtepIndex>();
+    vteps->ipv6 = port->local.ipv6;
+    std::size_t count = 0;
+    for (const auto& [vtep, v] : vteps_) count += v.port == id;
+    std::size_t size = 4;
+    while (size < count * 2) size *= 2;
+    vteps->mask = static_cast<std::uint32_t>(size - 1);
+    vteps->entries.resize(size);
+    for (const auto& [vtep, v] : vteps_) {
+      const OutputIndex output = output_of_vtep(vtep);
+      if (v.port != id || output == 0 || (v.ipv6 != 0) != vteps->ipv6) continue;
+      std::uint32_t at = vtep_hash(v.remote, vteps->ipv6);
+      while (vteps->entries[at & vteps->mask].output != 0) ++at;
+      VtepIndex::Entry& entry = vteps->entries[at & vteps->mask];
+      std::memcpy(entry.address, v.remote, 16);
+      entry.output = output;
+    }
+    port->vteps = std::move(vteps);
+  }
+  for (const auto& [key, a] : allowed_) {
+    if (a.port != id) continue;
+    AllowedAddress address;
+    std::memcpy(&address.mac, a.mac, 6);
+    address.ipv6 = a.ipv6 != 0;
+    std::memcpy(address.address, a.address, 16);
+    for (unsigned bit = 0; bit < a.prefix; ++bit) {
+      address.mask[bit / 8] = static_cast<std::uint8_t>(address.mask[bit / 8] | 0x80U >> bit % 8);
+    }
+    port->allowed.push_back(address);
+  }
+  replace(tables_->ports[id], static_cast<const Port*>(port.release()));
+}
+
+abi::State Program::state() const {
+  abi::State state;
+  state.generation = generation_;
+  std::copy(digests_.begin(), digests_.end(), state.digests);
+  const auto count = [&state](abi::Kind kind, std::size_t entries) { state.entries[index(kind)] = entries; };
+  count(abi::Kind::Port, ports_.size());
+  count(abi::Kind::Segment, segments_.size());
+  count(abi::Kind::Attachment, attachments_.size());
+  count(abi::Kind::Vtep, vteps_.size());
+  count(abi::Kind::Flood, floods_.size());
+  count(abi::Kind::Allowed, allowed_.size());
+  count(abi::Kind::Fdb, fdb_.size());
+  count(abi::Kind::Neighbour, neighbour_index_.size());
+  return state;
+}
+
+}  // namespace ml2::fastpath

@@ -1,0 +1,147 @@
+// tables: what the workers read: ports, segments, outputs, VNIs, VTEPs, and the FDB that joins them.
+//
+//     port + VLAN, or VNI  ->  Segment  --(FDB: segment + MAC)-->  Output: a port, with a tag or an outer header before it
+//
+// What it is: flat arrays of pointers to objects that never change once they are published. A change is a new object, one
+//   store, and the old one freed after a grace period; so a burst sees each object whole, old or new.
+// Where in the walk: dpdk/tables/program builds them from what the agent said; dpdk/walk reads them.
+// Threading: one writer (the control thread); readers are the workers, by load_shared().
+// Failure: a null pointer is "not there": the walk drops with a reason.
+// What it does not do: no names, no strings, nothing that a packet does not need.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "datapath/tunnel/vxlan.h"
+#include "dpdk/tables/bucket_table.h"
+
+namespace ml2::fastpath {
+
+using PortIndex = std::uint16_t;
+using SegmentIndex = std::uint16_t;  // 0: none
+using OutputIndex = std::uint16_t;   // 0: none
+
+inline constexpr std::size_t kMaxPorts = 4096;
+inline constexpr PortIndex kNoPort = 0xffff;
+inline constexpr std::size_t kMaxSegments = 65536;
+inline constexpr std::size_t kMaxOutputs = 65536;
+inline constexpr std::size_t kMaxVnis = std::size_t{1} << 24U;
+inline constexpr std::size_t kMaxVlans = 4096;
+inline constexpr std::size_t kMaxNeighbours = 262144;
+
+// Where a frame goes, and what is put before it: one per (port, segment) attachment and one per VTEP.
+struct alignas(64) Output {
+  PortIndex port = kNoPort;
+  // An FDB entry counts only while it has this number: a new number forgets all entries of this output at once.
+  std::uint8_t sequence = 0;
+  bool tunnel = false;
+  std::uint16_t tag_raw = 0;    // 802.1Q tag in wire order as it is stored, 0: untagged
+  std::uint16_t max_frame = 0;  // longest frame, as it is before tag or outer header, that may leave here
+  vxlan::Header header;         // of a tunnel
+};
+
+struct alignas(64) Segment {
+  std::uint32_t vni = 0;  // 0: no VXLAN
+  std::uint8_t sequence = 0;
+  bool flood_unknown = true;         // unknown unicast: to all members, or dropped
+  bool vlan_transparent = false;     // frames with a tag of their own are carried as they are
+  bool answer_neighbours = false;    // ARP requests and neighbour solicitations are answered from the table
+  std::vector<OutputIndex> members;  // local ports: where BUM frames go
+  std::vector<OutputIndex> vteps;    // and other nodes, for frames that came from a local port
+};
+
+// One address that a port may send from. Both families in one form: (address & mask) is compared.
+struct AllowedAddress {
+  std::uint64_t mac = 0;  // as wire::load_mac() reads it
+  bool ipv6 = false;
+  std::uint8_t address[16] = {};
+  std::uint8_t mask[16] = {};
+};
+
+// A VTEP that we accept packets from, by its address: open addressing, at most half full.
+struct VtepIndex {
+  struct Entry {
+    std::uint8_t address[16] = {};
+    OutputIndex output = 0;  // 0: free
+  };
+  bool ipv6 = false;
+  std::uint32_t mask = 0;
+  std::vector<Entry> entries;
+};
+
+ML2_INLINE std::uint32_t vtep_hash(const std::uint8_t* address, bool ipv6) {
+  const std::uint32_t mixed = wire::load_raw<std::uint32_t>(address + (ipv6 ? 12 : 0)) * 0x9e3779b1U;
+  return mixed ^ mixed >> 15U;
+}
+
+struct alignas(64) Port {
+  enum class Kind : std::uint8_t {
+    Access,  // a machine's: untagged frames of one segment
+    Tagged,  // a trunk, or an uplink: segments by VLAN id, and perhaps one untagged
+    Wire,    // everything goes to `peer`: the kernel's end of an exception path
+  };
+  Kind kind = Kind::Access;
+  bool spoof_check = false;
+  bool tunnel = false;        // VXLAN packets to `local` are taken apart here
+  SegmentIndex untagged = 0;  // 0: untagged frames are refused (or go to `peer`)
+  PortIndex peer = kNoPort;   // Wire: the other end. Tagged: the exception path for what is not ours
+  std::uint16_t max_frame = 1518;
+  std::uint16_t tunnel_vlan = 0;  // the underlay's VLAN id on this port
+  std::uint64_t mac = 0;          // of an uplink: outer destination; as wire::load_mac() reads it
+  vxlan::Local local;
+  std::unique_ptr<const VtepIndex> vteps;
+  std::unique_ptr<SegmentIndex[]> by_vlan;  // Tagged: kMaxVlans of them
+  std::vector<AllowedAddress> allowed;
+};
+
+// An IP address in a segment and the MAC that has it: for answering in place. The key in `neighbour_index` is a hash of
+// the address, so the address itself is compared here.
+struct Neighbour {
+  std::uint8_t address[16] = {};
+  std::uint8_t mac[6] = {};
+  SegmentIndex segment = 0;
+  bool ipv6 = false;
+  bool router = false;  // the R flag of an advertisement (RFC 4861 section 4.4)
+};
+
+// An entry's value in the FDB.
+struct FdbValue {
+  OutputIndex output = 0;
+  std::uint8_t segment_sequence = 0;
+  std::uint8_t output_sequence = 0;
+};
+ML2_INLINE std::uint32_t pack(FdbValue value) {
+  return value.output | std::uint32_t{value.segment_sequence} << 16U | std::uint32_t{value.output_sequence} << 24U;
+}
+ML2_INLINE FdbValue unpack(std::uint32_t value) {
+  return {static_cast<OutputIndex>(value), static_cast<std::uint8_t>(value >> 16U),
+          static_cast<std::uint8_t>(value >> 24U)};
+}
+// `mac` as wire::load_mac() reads it. Never 0, as a segment is not.
+ML2_INLINE std::uint64_t fdb_key(std::uint64_t mac, SegmentIndex segment) {
+  return mac | static_cast<std::uint64_t>(segment) << 48U;
+}
+ML2_INLINE std::uint64_t neighbour_key(const std::uint8_t* address, bool ipv6, SegmentIndex segment) {
+  std::uint64_t low = wire::load_raw<std::uint32_t>(address);
+  if (ipv6) {
+    low = wire::load_raw<std::uint64_t>(address) * 0x9e3779b97f4a7c15ULL ^ wire::load_raw<std::uint64_t>(address + 8);
+    low ^= low >> 32U;
+    low |= std::uint64_t{1} << 47U;
+  }
+  return (low & 0xffffffffffffULL) | static_cast<std::uint64_t>(segment) << 48U;
+}
+
+// The arrays. Plain memory from mmap: pages that nobody uses cost nothing.
+struct Tables {
+  const Port* ports[kMaxPorts] = {};
+  const Segment* segments[kMaxSegments] = {};
+  const Output* outputs[kMaxOutputs] = {};
+  const Neighbour* neighbours[kMaxNeighbours] = {};  // by the neighbour index's value
+  SegmentIndex* by_vni = nullptr;                    // kMaxVnis of them
+  const BucketArray* const* fdb = nullptr;
+  const BucketArray* const* neighbour_index = nullptr;
+};
+
+}  // namespace ml2::fastpath

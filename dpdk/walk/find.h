@@ -1,0 +1,92 @@
+// find: reads a BucketTable in a worker, with the widest vectors that this compilation has.
+//
+// Where in the walk: after classification: hash the whole burst and prefetch, then compare.
+// Threading: any number of readers beside one writer; see bucket_table.h for why no lock is needed.
+// Failure: kMiss.
+// What it does not do: no meaning of keys and values.
+#pragma once
+
+#include "dpdk/tables/bucket_table.h"
+#include "dpdk/walk/isa.h"
+
+#if defined(__AVX2__) || defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+namespace ml2::fastpath {
+inline namespace ML2_ISA {
+
+inline constexpr std::uint32_t kMiss = 0xffffffff;  // no value is that
+
+// Bit i: entry i has this key.
+ML2_INLINE unsigned match_bucket(const Bucket& bucket, std::uint64_t key) {
+#if defined(__SANITIZE_THREAD__)
+  // Vector loads are not atomic in the language's eyes: the sanitizer judges the scalar form.
+  constexpr bool kVectors = false;
+#else
+  constexpr bool kVectors = true;
+#endif
+#if defined(__AVX512F__)
+  if constexpr (kVectors) {
+    return _mm512_mask_cmpeq_epi64_mask(0x1f, _mm512_load_si512(&bucket),
+                                        _mm512_set1_epi64(static_cast<long long>(key)));
+  }
+#elif defined(__AVX2__)
+  if constexpr (kVectors) {
+    const __m256i wanted = _mm256_set1_epi64x(static_cast<long long>(key));
+    const __m256i keys = _mm256_load_si256(reinterpret_cast<const __m256i*>(bucket.key));
+    const int mask = _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(keys, wanted)));
+    return static_cast<unsigned>(mask) | static_cast<unsigned>(bucket.key[4] == key) << 4U;
+  }
+#else
+  (void)kVectors;
+#endif
+  unsigned mask = 0;
+  for (unsigned i = 0; i < Bucket::kEntries; ++i)
+    mask |= static_cast<unsigned>(load_shared(bucket.key[i]) == key) << i;
+  return mask;
+}
+
+ML2_INLINE std::uint32_t find_in_bucket(const Bucket& bucket, std::uint64_t key) {
+  for (;;) {
+    const std::uint16_t erased = load_shared(bucket.erased);
+    const unsigned mask = match_bucket(bucket, key);
+    if (mask == 0) return kMiss;
+    // Two bits only while an entry moves within reach; both hold its value.
+    const std::uint32_t value = load_shared(bucket.value[__builtin_ctz(mask)]);
+    if (load_shared(bucket.erased) == erased) [[likely]]
+      return value;
+  }
+}
+
+[[gnu::noinline, gnu::cold]] inline std::uint32_t find_again(const BucketArray& array, std::uint64_t key,
+                                                             std::uint64_t hash) {
+  // An entry moved while this one was looked for. Moves are rare; a few more tries settle it.
+  for (int attempt = 0; attempt < 16; ++attempt) {
+    const std::uint64_t moves = load_shared(array.moves);
+    for (const std::uint64_t at : {first_bucket(hash, array.mask), second_bucket(hash, array.mask)}) {
+      const std::uint32_t value = find_in_bucket(array.buckets[at], key);
+      if (value != kMiss) return value;
+    }
+    if (load_shared(array.moves) == moves) break;
+  }
+  return kMiss;
+}
+
+// `moves` is array.moves as it was before.
+ML2_INLINE std::uint32_t find(const BucketArray& array, std::uint64_t key, std::uint64_t hash, std::uint64_t moves) {
+  const Bucket& first = array.buckets[first_bucket(hash, array.mask)];
+  std::uint32_t value = find_in_bucket(first, key);
+  if (value != kMiss) [[likely]]
+    return value;
+  if (load_shared(first.spilled) != 0) {
+    value = find_in_bucket(array.buckets[second_bucket(hash, array.mask)], key);
+    if (value != kMiss) return value;
+  }
+  if (load_shared(array.moves) == moves) [[likely]]
+    return kMiss;
+  return find_again(array, key, hash);
+}
+
+}  // namespace ML2_ISA
+}  // namespace ml2::fastpath

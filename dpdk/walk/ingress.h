@@ -1,0 +1,169 @@
+// ingress: which segment a frame belongs to: by its port, its VLAN tag, or its VNI; tag and outer header are taken off.
+//
+// Where in the walk: first. What passes has frame.segment != 0 and is a plain Ethernet frame of that segment.
+// Threading: reads immutable objects.
+// Failure: each reason of drop_reasons.def up to NotOurs.
+// What it does not do: it does not look at the destination; security.h and find.h do.
+#pragma once
+
+#include "dpdk/walk/neighbour.h"
+#include "dpdk/walk/security.h"
+
+namespace ml2::fastpath {
+inline namespace ML2_ISA {
+
+// Takes 4 bytes of tag out: the addresses move up.
+ML2_INLINE void pop_tag(Frame& frame) {
+  const auto low = wire::load_raw<std::uint64_t>(frame.data);
+  const auto high = wire::load_raw<std::uint32_t>(frame.data + 8);
+  frame.data += wire::kVlanLength;
+  wire::store_raw(frame.data, low);
+  wire::store_raw(frame.data + 8, high);
+  frame.length -= static_cast<std::uint32_t>(wire::kVlanLength);
+  frame.headroom = static_cast<std::uint16_t>(frame.headroom + wire::kVlanLength);
+}
+
+// The frame is plain and its segment known: the last questions before the FDB. `type` is its Ethernet type, `vlan` the
+// tag that it had.
+ML2_INLINE void enter(Context& context, Frame& frame, SegmentIndex index, const Segment& segment, std::uint16_t type,
+                      std::uint16_t vlan) {
+  if ((type == wire::kTypeVlan || type == wire::kTypeServiceVlan) && !segment.vlan_transparent) [[unlikely]] {
+    return drop(context, frame, Drop::InnerVlan);
+  }
+  const std::uint64_t source = wire::load_mac(frame.data + wire::kEthernetSource);
+  if (is_multicast(source) || source == 0) [[unlikely]]
+    return drop(context, frame, Drop::BadSource);
+  if (context.port.spoof_check && !frame.from_tunnel) {
+    if (const auto refused = check_source(context.port, frame, type, source)) [[unlikely]] {
+      return drop(context, frame, *refused);
+    }
+  }
+  frame.segment = index;
+  bump(context.counters.segments[index], 1, frame.length);
+  if (type != wire::kTypeIpv4 && segment.answer_neighbours && !frame.from_tunnel) [[unlikely]] {
+    answer(context, frame, type, vlan);
+  }
+}
+
+ML2_INLINE void to_exception(Context& context, Frame& frame) {
+  if (context.port.peer == kNoPort) return drop(context, frame, Drop::NotOurs);
+  frame.port = context.port.peer;
+  bump(context.port_counters.exception, 1);
+}
+
+ML2_INLINE Drop to_drop(vxlan::Fault fault) {
+  switch (fault) {
+    case vxlan::Fault::None:
+    case vxlan::Fault::NotOurs: return Drop::NotOurs;
+    case vxlan::Fault::Truncated: return Drop::HeaderTruncated;
+    case vxlan::Fault::BadLength: return Drop::OuterLength;
+    case vxlan::Fault::BadIpChecksum: return Drop::OuterIpChecksum;
+    case vxlan::Fault::Fragment: return Drop::OuterFragment;
+    case vxlan::Fault::BadUdpChecksum: return Drop::OuterUdpChecksum;
+    case vxlan::Fault::NoVni: return Drop::VxlanNoVni;
+  }
+  return Drop::NotOurs;
+}
+
+// Which VTEP has this address; 0: none.
+ML2_INLINE OutputIndex find_vtep(const VtepIndex& index, const std::uint8_t* address) {
+  for (std::uint32_t at = vtep_hash(address, index.ipv6);; ++at) {
+    const VtepIndex::Entry& entry = index.entries[at & index.mask];
+    if (entry.output == 0) return 0;
+    const bool same =
+        index.ipv6
+            ? wire::load_raw<std::uint64_t>(entry.address) == wire::load_raw<std::uint64_t>(address) &&
+                  wire::load_raw<std::uint64_t>(entry.address + 8) == wire::load_raw<std::uint64_t>(address + 8)
+            : wire::load_raw<std::uint32_t>(entry.address) == wire::load_raw<std::uint32_t>(address);
+    if (same) return entry.output;
+  }
+}
+
+// Takes the outer header off. True: done with the frame (it is in its segment, or dropped). False: not a tunnel packet to us.
+template <bool kIpv6>
+ML2_INLINE bool decapsulate(Context& context, Frame& frame, std::size_t ip_offset) {
+  const std::uint8_t* ip = frame.data + ip_offset;
+  const vxlan::Packet packet = vxlan::decode<kIpv6>(context.port.local, ip, frame.length - ip_offset);
+  if (packet.fault != vxlan::Fault::None) [[unlikely]] {
+    if (packet.fault == vxlan::Fault::NotOurs) return false;
+    drop(context, frame, to_drop(packet.fault));
+    return true;
+  }
+  const OutputIndex vtep =
+      context.port.vteps ? find_vtep(*context.port.vteps, ip + packet.source_offset) : OutputIndex{0};
+  if (vtep == 0) [[unlikely]] {
+    drop(context, frame, Drop::UnknownVtep);
+    return true;
+  }
+  const SegmentIndex index = load_shared(context.tables.by_vni[packet.vni]);
+  const Segment* segment = load_shared(context.tables.segments[index]);
+  if (index == 0 || segment == nullptr) [[unlikely]] {
+    drop(context, frame, Drop::UnknownVni);
+    return true;
+  }
+  if (packet.inner_length < wire::kEthernetLength) [[unlikely]] {
+    drop(context, frame, Drop::InnerTruncated);
+    return true;
+  }
+  const std::size_t taken = ip_offset + packet.inner_offset;
+  frame.data += taken;
+  frame.headroom = static_cast<std::uint16_t>(frame.headroom + taken);
+  frame.length = packet.inner_length;
+  frame.from_tunnel = true;
+  bump(context.counters.from_vteps[vtep], 1, frame.length);
+  enter(context, frame, index, *segment, ethernet_type(frame.data), 0);
+  return true;
+}
+
+ML2_INLINE void classify_access(Context& context, Frame& frame, const Segment* segment) {
+  if (frame.length < wire::kEthernetLength) [[unlikely]]
+    return drop(context, frame, Drop::Runt);
+  std::uint16_t type = ethernet_type(frame.data);
+  if (segment == nullptr) [[unlikely]]
+    return drop(context, frame, Drop::VlanNotAllowed);
+  if (type == wire::kTypeVlan && !segment->vlan_transparent) [[unlikely]] {
+    // A priority tag (VLAN id 0, 802.1Q clause 6.9.1) is an untagged frame's; any other is not for an access port.
+    if (frame.length < wire::kEthernetLength + wire::kVlanLength) return drop(context, frame, Drop::HeaderTruncated);
+    if ((wire::load16(frame.data + wire::kEthernetLength) & 0x0fffU) != 0) {
+      return drop(context, frame, Drop::VlanNotAllowed);
+    }
+    pop_tag(frame);
+    type = ethernet_type(frame.data);
+  }
+  enter(context, frame, context.port.untagged, *segment, type, 0);
+}
+
+ML2_INLINE void classify_tagged(Context& context, Frame& frame) {
+  if (frame.length < wire::kEthernetLength) [[unlikely]]
+    return drop(context, frame, Drop::Runt);
+  const Port& port = context.port;
+  std::uint16_t type = ethernet_type(frame.data);
+  std::uint16_t vlan = 0;
+  std::size_t ip_offset = wire::kEthernetLength;
+  if (type == wire::kTypeVlan) {
+    if (frame.length < wire::kEthernetLength + wire::kVlanLength) [[unlikely]] {
+      return drop(context, frame, Drop::HeaderTruncated);
+    }
+    vlan = wire::load16(frame.data + wire::kEthernetLength) & 0x0fffU;
+    type = wire::load16(frame.data + wire::kEthernetLength + 2);
+    ip_offset += wire::kVlanLength;
+  }
+  if (port.tunnel && vlan == port.tunnel_vlan && wire::load_mac(frame.data) == port.mac) {
+    if (type == wire::kTypeIpv4 && !port.local.ipv6) {
+      if (decapsulate<false>(context, frame, ip_offset)) return;
+    } else if (type == wire::kTypeIpv6 && port.local.ipv6) {
+      if (decapsulate<true>(context, frame, ip_offset)) return;
+    }
+  }
+  const SegmentIndex index = vlan == 0 ? port.untagged : port.by_vlan ? port.by_vlan[vlan] : SegmentIndex{0};
+  const Segment* segment = load_shared(context.tables.segments[index]);
+  if (index == 0 || segment == nullptr) {
+    if (port.peer != kNoPort) return to_exception(context, frame);
+    return drop(context, frame, port.tunnel && vlan == port.tunnel_vlan ? Drop::NotOurs : Drop::VlanNotAllowed);
+  }
+  if (ip_offset != wire::kEthernetLength) pop_tag(frame);
+  enter(context, frame, index, *segment, type, vlan);
+}
+
+}  // namespace ML2_ISA
+}  // namespace ml2::fastpath

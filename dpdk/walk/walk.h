@@ -1,0 +1,40 @@
+// walk: one burst of frames from one port, to the ports where they go.
+//
+// What it is: the fixed order of stages, run to completion:
+//
+//     classify (ingress.h)  ->  anti-spoofing (security.h)  ->  ARP, ND in place (neighbour.h)
+//       ->  FDB (find.h)  ->  tag or outer header (egress.h), or copies of a broadcast (flood.h)
+//
+// Where in the walk: it is the walk. The worker gives it frames and sends what comes out; tests give it arrays.
+// Threading: one Walk per worker; the tables may change meanwhile, each object is seen whole.
+// Failure: a frame that is not delivered is `dropped` with a reason, and counted.
+// What it does not do: no system call, no allocation, no lock, no log line, no DPDK.
+#pragma once
+
+#include "dpdk/walk/counters.h"
+#include "dpdk/walk/frame.h"
+#include "dpdk/walk/isa.h"
+
+namespace ml2::fastpath {
+
+// One worker's state between bursts.
+struct Walk {
+  const Tables* tables = nullptr;
+  Counters* counters = nullptr;
+  Sink* sink = nullptr;
+};
+
+// Leaves in each frame: `port` (send it there), or `dropped`, or neither (the Sink has it; the frame's memory is free).
+using WalkFunction = void (*)(Walk& walk, PortIndex from, Frame* frames, unsigned count);
+
+// True when this processor can run it.
+[[nodiscard]] bool supported(Isa isa);
+// The widest that is supported.
+[[nodiscard]] Isa best_isa();
+[[nodiscard]] WalkFunction walk_function(Isa isa);
+// Looks up one key with the code of `isa`; for tests and measurements.
+using FindFunction = void (*)(const BucketArray& array, const std::uint64_t* keys, std::uint32_t* values,
+                              unsigned count);
+[[nodiscard]] FindFunction find_function(Isa isa);
+
+}  // namespace ml2::fastpath

@@ -1,0 +1,566 @@
+// The packet walk, stage by stage, on frames in arrays, with every instruction set that this machine has.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/unit/fastpath_rig.h"
+
+namespace ml2::fastpath {
+namespace {
+
+constexpr const char* kVm1 = "fa:16:3e:00:00:01";
+constexpr const char* kVm2 = "fa:16:3e:00:00:02";
+constexpr const char* kRemote = "fa:16:3e:00:00:03";
+constexpr const char* kBroadcast = "ff:ff:ff:ff:ff:ff";
+
+// Ports 1, 2: machines in segment 5 (VNI 1000). Port 3: a trunk with segment 5 as VLAN 50 and 6 as 60. Port 9: the uplink with
+// VTEPs 7 and 8 over IPv4; port 10: one over IPv6 with VTEP 17. Port 20: the exception path of 9.
+class WalkTest : public testing::TestWithParam<Isa> {
+ protected:
+  void SetUp() override {
+    batch_.full = true;
+    abi::Port trunk = uplink(3, "02:00:00:00:00:09", nullptr);
+    abi::Port tap = access_port(20);
+    tap.kind = abi::PortKind::Wire;
+    tap.peer = 9;
+    abi::Port up4 = uplink(9, "02:00:00:00:00:01", "192.0.2.1");
+    up4.peer = 20;
+    up4.mtu = 1600;
+    abi::Port up6 = uplink(10, "02:00:00:00:00:01", "2001:db8::1");
+    up6.mtu = 1600;
+    batch_.ports.put = {access_port(1), access_port(2), trunk, up4, up6, tap, access_port(4)};
+    batch_.segments.put = {segment(5, 1000), segment(6, 0xfffffe), segment(11, 11)};
+    batch_.attachments.put = {{.port = 1, .segment = 5},
+                              {.port = 2, .segment = 5},
+                              {.port = 3, .segment = 5, .vlan = 50},
+                              {.port = 3, .segment = 6, .vlan = 60},
+                              {.port = 4, .segment = 11}};
+    batch_.vteps.put = {vtep(7, 9, "192.0.2.1", "192.0.2.2"), vtep(8, 9, "192.0.2.1", "192.0.2.3"),
+                        vtep(17, 10, "2001:db8::1", "2001:db8::2")};
+    batch_.vteps.put[2].udp_checksum = 1;
+    batch_.floods.put = {{.segment = 5, .vtep = 7}, {.segment = 5, .vtep = 8}};
+    batch_.fdb.put = {fdb(kVm1, 5, 1), fdb(kVm2, 5, 2), fdb(kRemote, 5, 0, 7), fdb("fa:16:3e:00:00:33", 5, 3),
+                      fdb("fa:16:3e:00:00:66", 5, 0, 17),
+                      // the same addresses in another segment
+                      fdb(kVm1, 6, 3), fdb(kVm2, 6, 0, 7), fdb(kRemote, 11, 4)};
+    apply();
+  }
+  void apply() {
+    const Applied applied = rig_.program.apply(batch_);
+    ASSERT_TRUE(applied.refused.empty()) << applied.refused.front();
+  }
+  // A VXLAN packet to our uplink 9 with this inner frame.
+  static Bytes from_vtep(const Bytes& inner, std::uint32_t vni, const char* remote = "192.0.2.2") {
+    vxlan::Outer outer;
+    set_mac(outer.source_mac, "02:00:00:00:00:02");
+    set_mac(outer.destination_mac, "02:00:00:00:00:01");
+    std::uint8_t ours[16];
+    outer.ipv6 = set_ip(outer.source, remote);
+    set_ip(ours, outer.ipv6 ? "2001:db8::1" : "192.0.2.1");
+    std::memcpy(outer.destination, ours, 16);
+    const vxlan::Header header = vxlan::prepare(outer);
+    Bytes packet(header.bytes + vxlan::Header::kSize - header.length, header.bytes + vxlan::Header::kSize);
+    packet.insert(packet.end(), inner.begin(), inner.end());
+    if (outer.ipv6) {
+      vxlan::patch<true>(header, packet.data(), inner.size(), 55555, vni);
+    } else {
+      vxlan::patch<false>(header, packet.data(), inner.size(), 55555, vni);
+    }
+    return packet;
+  }
+  // Sums of IPv4 header and UDP (0 or right), as a receiver checks them.
+  static void expect_sums(const Bytes& packet) {
+    const std::uint8_t* ip = packet.data() + 14;
+    const bool v6 = (ip[0] >> 4U) == 6;
+    const std::size_t header = v6 ? 40 : 20;
+    if (!v6) {
+      EXPECT_EQ(wire::checksum_fold(wire::checksum_add(0, ip, header)), 0);
+    }
+    const std::uint8_t* udp = ip + header;
+    EXPECT_EQ(wire::load16(udp + 4), packet.size() - 14 - header);
+    if (wire::load16(udp + 6) != 0) {
+      std::uint64_t sum = std::uint64_t{17} << 8U;
+      sum = wire::checksum_add(sum, ip + (v6 ? 8 : 12), v6 ? 32 : 8);
+      sum += wire::load_raw<std::uint16_t>(udp + 4);
+      EXPECT_EQ(wire::checksum_fold(wire::checksum_add(sum, udp, packet.size() - 14 - header)), 0);
+    }
+  }
+  void expect_drop(PortIndex port, const Bytes& frame, Drop reason) {
+    const std::uint64_t before = rig_.drops(port, reason);
+    const Out out = rig_.one(port, frame);
+    EXPECT_TRUE(out.dropped);
+    EXPECT_EQ(kDropNames[static_cast<int>(out.drop)], std::string(kDropNames[static_cast<int>(reason)]));
+    EXPECT_EQ(rig_.drops(port, reason), before + 1);
+  }
+  Batch batch_;
+  Rig rig_{GetParam()};
+};
+INSTANTIATE_TEST_SUITE_P(Isa, WalkTest, testing::ValuesIn(supported_isas()),
+                         [](const auto& one) { return to_string(one.param); });
+
+TEST_P(WalkTest, BetweenTwoMachinesTheFrameIsUntouched) {
+  const Bytes frame = ipv4_frame(kVm2, kVm1);
+  const Out out = rig_.one(1, frame);
+  EXPECT_EQ(out.port, 2);
+  EXPECT_EQ(out.bytes, frame);
+  EXPECT_EQ(rig_.counters().ports[1].received.packets, 1U);
+  EXPECT_EQ(rig_.counters().ports[1].received.bytes, frame.size());
+  EXPECT_EQ(rig_.counters().segments[5].packets, 1U);
+  EXPECT_EQ(rig_.counters().outputs[rig_.program.output_of_attachment(2, 5)].bytes, frame.size());
+}
+
+TEST_P(WalkTest, TagsArePushedAndPopped) {
+  const Bytes frame = ipv4_frame("fa:16:3e:00:00:33", kVm1);
+  const Out pushed = rig_.one(1, frame);
+  EXPECT_EQ(pushed.port, 3);
+  EXPECT_EQ(pushed.bytes, with_tag(frame, 50));
+
+  const Bytes back = ipv4_frame(kVm1, "fa:16:3e:00:00:33");
+  const Out popped = rig_.one(3, with_tag(back, 50));
+  EXPECT_EQ(popped.port, 1);
+  EXPECT_EQ(popped.bytes, back);
+  // Priority and drop-eligible bits do not change the segment.
+  Bytes priority = with_tag(back, 50);
+  priority[14] |= 0xf0;
+  EXPECT_EQ(rig_.one(3, priority).bytes, back);
+}
+
+TEST_P(WalkTest, VlansOfATrunkAreApart) {
+  expect_drop(3, with_tag(ipv4_frame(kVm2, kVm1), 51), Drop::VlanNotAllowed);
+  expect_drop(3, ipv4_frame(kVm2, kVm1), Drop::VlanNotAllowed);
+  // Segment 6 knows kVm1 behind the trunk itself, where the frame comes from.
+  expect_drop(3, with_tag(ipv4_frame(kVm1, kVm2), 60), Drop::SamePort);
+  const Out out = rig_.one(3, with_tag(ipv4_frame(kVm2, kVm1), 60));
+  EXPECT_EQ(out.port, 9);
+  EXPECT_EQ(wire::load32(out.bytes.data() + 46) >> 8U, 0xfffffeU);
+}
+
+TEST_P(WalkTest, AccessPortsTakeNoTags) {
+  expect_drop(1, with_tag(ipv4_frame(kVm2, kVm1), 50), Drop::VlanNotAllowed);
+  EXPECT_EQ(rig_.one(1, with_tag(ipv4_frame(kVm2, kVm1), 0)).bytes, ipv4_frame(kVm2, kVm1));
+  expect_drop(3, with_tag(with_tag(ipv4_frame(kVm2, kVm1), 7), 50), Drop::InnerVlan);
+  batch_.segments.put[0].vlan_transparent = 1;
+  apply();
+  const Bytes tagged = with_tag(ipv4_frame(kVm2, kVm1), 7);
+  EXPECT_EQ(rig_.one(1, tagged).bytes, tagged);
+  EXPECT_EQ(rig_.one(3, with_tag(tagged, 50)).bytes, tagged);
+}
+
+TEST_P(WalkTest, EncapsulatesOverIpv4) {
+  const Bytes frame = ipv4_frame(kRemote, kVm1);
+  const Out out = rig_.one(1, frame);
+  EXPECT_EQ(out.port, 9);
+  ASSERT_EQ(out.bytes.size(), frame.size() + 50);
+  // Written out by hand from RFC 791, 768 and 7348; port, sum and lengths are checked apart.
+  const Bytes expected = {0x02, 0, 0,    0,    0, 2,    0x02, 0, 0,  0,  0, 1, 0x08, 0x00,  // Ethernet
+                          0x45, 0, 0,    96,   0, 0,    0x40, 0, 64, 17, 0, 0, 192,  0,
+                          2,    1, 192,  0,    2, 2,               // IPv4, DF
+                          0,    0, 0x12, 0xb5, 0, 76,   0,    0,   // UDP to 4789, no checksum
+                          0x08, 0, 0,    0,    0, 0x03, 0xe8, 0};  // VXLAN, VNI 1000
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    if (i == 17) {
+      EXPECT_EQ(out.bytes[i], 20 + 8 + 8 + 60);
+    } else if (i != 24 && i != 25 && i != 34 && i != 35) {
+      EXPECT_EQ(out.bytes[i], expected[i]) << "byte " << i;
+    }
+  }
+  EXPECT_GE(wire::load16(out.bytes.data() + 34), 49152);
+  EXPECT_TRUE(std::equal(frame.begin(), frame.end(), out.bytes.begin() + 50));
+  expect_sums(out.bytes);
+}
+
+TEST_P(WalkTest, EncapsulatesOverIpv6WithChecksum) {
+  for (std::size_t size : {60U, 61U, 1514U}) {
+    const Bytes frame = ipv4_frame("fa:16:3e:00:00:66", kVm1, "10.0.0.1", "10.0.0.2", size);
+    const Out out = rig_.one(1, frame);
+    EXPECT_EQ(out.port, 10);
+    ASSERT_EQ(out.bytes.size(), size + 70);
+    EXPECT_EQ(wire::load16(out.bytes.data() + 12), 0x86dd);
+    EXPECT_NE(wire::load16(out.bytes.data() + 14 + 40 + 6), 0);
+    expect_sums(out.bytes);
+    EXPECT_TRUE(std::equal(frame.begin(), frame.end(), out.bytes.begin() + 70));
+  }
+}
+
+TEST_P(WalkTest, TheOuterHeaderSaysWhatTheVtepSays) {
+  batch_.vteps.put[0].vlan = 77;
+  batch_.vteps.put[0].ttl = 9;
+  batch_.vteps.put[0].dscp = 46;
+  batch_.vteps.put[0].udp_checksum = 1;
+  batch_.vteps.put[0].allow_fragments = 1;
+  batch_.vteps.put[0].udp_port = 8472;
+  apply();
+  const Bytes frame = ipv4_frame(kRemote, kVm1);
+  Out out = rig_.one(1, frame);
+  ASSERT_EQ(out.bytes.size(), frame.size() + 54);
+  EXPECT_EQ(wire::load32(out.bytes.data() + 12), 0x8100004dU);
+  out.bytes.erase(out.bytes.begin() + 12, out.bytes.begin() + 16);
+  EXPECT_EQ(out.bytes[15], 46 << 2);
+  EXPECT_EQ(wire::load16(out.bytes.data() + 20), 0);
+  EXPECT_EQ(out.bytes[22], 9);
+  EXPECT_EQ(wire::load16(out.bytes.data() + 36), 8472);
+  EXPECT_NE(wire::load16(out.bytes.data() + 40), 0);
+  expect_sums(out.bytes);
+}
+
+TEST_P(WalkTest, AFlowKeepsItsUdpPortAndFlowsDiffer) {
+  std::map<std::uint16_t, int> ports;
+  for (int i = 0; i < 256; ++i) {
+    Bytes frame = ipv4_frame(kRemote, kVm1);
+    frame[34] = static_cast<std::uint8_t>(i);
+    const std::uint16_t first = wire::load16(rig_.one(1, frame).bytes.data() + 34);
+    frame[59] = 0;  // payload
+    EXPECT_EQ(wire::load16(rig_.one(1, frame).bytes.data() + 34), first);
+    ++ports[first];
+  }
+  EXPECT_GT(ports.size(), 200U);
+  // All fragments of a datagram go one way: what stands where ports would be does not count.
+  Bytes fragment = ipv4_frame(kRemote, kVm1);
+  wire::store16(fragment.data() + 20, 0x2000);
+  const std::uint16_t port = wire::load16(rig_.one(1, fragment).bytes.data() + 34);
+  fragment[34] ^= 0xff;
+  EXPECT_EQ(wire::load16(rig_.one(1, fragment).bytes.data() + 34), port);
+}
+
+TEST_P(WalkTest, DecapsulatesBothFamilies) {
+  const Bytes frame = ipv4_frame(kVm1, kRemote);
+  const Out out = rig_.one(9, from_vtep(frame, 1000));
+  EXPECT_EQ(out.port, 1);
+  EXPECT_EQ(out.bytes, frame);
+  EXPECT_EQ(rig_.counters().from_vteps[rig_.program.output_of_vtep(7)].packets, 1U);
+  const Out six = rig_.one(10, from_vtep(frame, 1000, "2001:db8::2"));
+  EXPECT_EQ(six.port, 1);
+  EXPECT_EQ(six.bytes, frame);
+  // To a trunk: out of the tunnel, into a tag.
+  const Bytes to_trunk = ipv4_frame("fa:16:3e:00:00:33", kRemote);
+  EXPECT_EQ(rig_.one(9, from_vtep(to_trunk, 1000)).bytes, with_tag(to_trunk, 50));
+}
+
+TEST_P(WalkTest, ReservedBitsAreIgnoredAndTheIFlagIsNot) {
+  const Bytes frame = ipv4_frame(kVm1, kRemote);
+  Bytes packet = from_vtep(frame, 1000);
+  packet[42] = 0xff;
+  packet[43] = packet[44] = packet[45] = packet[49] = 0xff;
+  EXPECT_EQ(rig_.one(9, packet).bytes, frame);
+  packet[42] = 0xf7;
+  expect_drop(9, packet, Drop::VxlanNoVni);
+}
+
+TEST_P(WalkTest, EveryFaultOfTheOuterHeaderHasItsReason) {
+  const Bytes frame = ipv4_frame(kVm1, kRemote);
+  const Bytes good = from_vtep(frame, 1000);
+  const auto fix_sum = [](Bytes& packet) {
+    wire::store16(packet.data() + 24, 0);
+    wire::store_raw(packet.data() + 24, wire::checksum_fold(wire::checksum_add(0, packet.data() + 14, 20)));
+  };
+  Bytes packet = good;
+  packet[24] ^= 1;
+  expect_drop(9, packet, Drop::OuterIpChecksum);
+
+  packet = good;
+  wire::store16(packet.data() + 16, 95);  // IP total length does not fit UDP's
+  fix_sum(packet);
+  expect_drop(9, packet, Drop::OuterLength);
+  packet = good;
+  wire::store16(packet.data() + 38, 77);
+  expect_drop(9, packet, Drop::OuterLength);
+  packet = good;
+  packet.pop_back();  // IP says more than there is
+  expect_drop(9, packet, Drop::OuterLength);
+
+  packet = good;
+  wire::store16(packet.data() + 20, 0x2000);
+  fix_sum(packet);
+  expect_drop(9, packet, Drop::OuterFragment);
+
+  packet = good;
+  wire::store16(packet.data() + 40, 0x1234);
+  expect_drop(9, packet, Drop::OuterUdpChecksum);
+
+  expect_drop(9, from_vtep(frame, 1001), Drop::UnknownVni);
+  expect_drop(9, from_vtep(frame, 0), Drop::UnknownVni);
+  expect_drop(9, from_vtep(frame, 1000, "192.0.2.77"), Drop::UnknownVtep);
+  expect_drop(9, from_vtep(Bytes(frame.begin(), frame.begin() + 13), 1000), Drop::InnerTruncated);
+  expect_drop(9, from_vtep(with_tag(frame, 7), 1000), Drop::InnerVlan);
+  expect_drop(9, from_vtep(ipv4_frame(kRemote, kVm1), 1000), Drop::TunnelToTunnel);
+}
+
+// RFC 7348: a checksum that is there and right is accepted; IPv4 options and Ethernet's padding do no harm.
+TEST_P(WalkTest, UnusualButRightPacketsPass) {
+  const Bytes frame = ipv4_frame(kVm1, kRemote);
+  Bytes packet = from_vtep(frame, 1000);
+  std::uint64_t sum = wire::checksum_add(std::uint64_t{17} << 8U, packet.data() + 26, 8);
+  sum += wire::load_raw<std::uint16_t>(packet.data() + 38);
+  wire::store_raw(packet.data() + 40,
+                  wire::checksum_fold(wire::checksum_add(sum, packet.data() + 34, packet.size() - 34)));
+  EXPECT_EQ(rig_.one(9, packet).bytes, frame);
+
+  packet = from_vtep(frame, 1000);
+  packet.resize(packet.size() + 9, 0xaa);
+  EXPECT_EQ(rig_.one(9, packet).bytes, frame);
+
+  packet = from_vtep(frame, 1000);
+  packet[14] = 0x46;
+  wire::store16(packet.data() + 16, static_cast<std::uint16_t>(wire::load16(packet.data() + 16) + 4));
+  const Bytes options = {1, 1, 1, 0};
+  packet.insert(packet.begin() + 34, options.begin(), options.end());
+  wire::store16(packet.data() + 24, 0);
+  wire::store_raw(packet.data() + 24, wire::checksum_fold(wire::checksum_add(0, packet.data() + 14, 24)));
+  EXPECT_EQ(rig_.one(9, packet).bytes, frame);
+}
+
+TEST_P(WalkTest, WhatIsNotOursGoesToTheHostAndBack) {
+  Bytes host = ipv4_frame("02:00:00:00:00:01", "02:00:00:00:00:02", "192.0.2.2", "192.0.2.1");
+  const Out out = rig_.one(9, host);
+  EXPECT_EQ(out.port, 20);
+  EXPECT_EQ(out.bytes, host);
+  EXPECT_EQ(rig_.counters().ports[9].exception, 1U);
+  EXPECT_EQ(rig_.one(20, host).port, 9);
+  expect_drop(10, host, Drop::NotOurs);  // an uplink without an exception path
+  // VXLAN to another host's MAC or address is not ours either.
+  Bytes other = from_vtep(ipv4_frame(kVm1, kRemote), 1000);
+  other[5] ^= 1;
+  EXPECT_EQ(rig_.one(9, other).port, 20);
+}
+
+TEST_P(WalkTest, BroadcastsGoToAllOthersOnce) {
+  const Bytes frame = ipv4_frame(kBroadcast, kVm1);
+  std::map<PortIndex, int> seen;
+  for (const Out& out : rig_.run(1, {frame})) {
+    EXPECT_FALSE(out.dropped);
+    ++seen[out.port];
+    if (out.port == 2) {
+      EXPECT_EQ(out.bytes, frame);
+    }
+    if (out.port == 3) {
+      EXPECT_EQ(out.bytes, with_tag(frame, 50));
+    }
+    if (out.port == 9) {
+      expect_sums(out.bytes);
+      EXPECT_TRUE(std::equal(frame.begin(), frame.end(), out.bytes.begin() + 50));
+    }
+  }
+  EXPECT_EQ(seen, (std::map<PortIndex, int>{{2, 1}, {3, 1}, {9, 2}}));
+  seen.clear();
+  for (const Out& out : rig_.run(9, {from_vtep(frame, 1000)})) ++seen[out.port];
+  EXPECT_EQ(seen, (std::map<PortIndex, int>{{1, 1}, {2, 1}, {3, 1}}));  // no VTEP
+  expect_drop(4, frame, Drop::NoReceivers);
+}
+
+TEST_P(WalkTest, ABroadcastWithoutBuffersReachesTheLastReceiver) {
+  rig_.no_buffers = true;
+  const auto out = rig_.run(1, {ipv4_frame(kBroadcast, kVm1)});
+  ASSERT_EQ(out.size(), 1U);
+  EXPECT_FALSE(out[0].dropped);
+  EXPECT_EQ(rig_.drops(1, Drop::NoBuffer), 3U);
+}
+
+TEST_P(WalkTest, UnknownUnicastFollowsTheSegmentsPolicy) {
+  const Bytes frame = ipv4_frame("fa:16:3e:ff:ff:ff", kVm1);
+  EXPECT_EQ(rig_.run(1, {frame}).size(), 4U);
+  batch_.segments.put[0].drop_unknown = 1;
+  apply();
+  expect_drop(1, frame, Drop::UnknownUnicast);
+  EXPECT_EQ(rig_.run(1, {ipv4_frame(kBroadcast, kVm1)}).size(), 4U);
+}
+
+TEST_P(WalkTest, TheSameAddressesInTwoSegmentsNeverMix) {
+  // kRemote is VTEP 7's in segment 5 and port 4's in segment 11.
+  EXPECT_EQ(rig_.one(4, ipv4_frame(kVm1, kVm2)).dropped, true);
+  EXPECT_EQ(rig_.one(1, ipv4_frame(kRemote, kVm1)).port, 9);
+  EXPECT_EQ(rig_.one(9, from_vtep(ipv4_frame(kRemote, kVm1), 11)).port, 4);
+  EXPECT_EQ(rig_.one(9, from_vtep(ipv4_frame(kVm1, kVm2), 0xfffffe)).port, 3);
+}
+
+TEST_P(WalkTest, AFlushedSegmentForgetsAtOnce) {
+  EXPECT_EQ(rig_.run(1, {ipv4_frame(kVm2, kVm1)}).size(), 1U);
+  Batch flush;
+  flush.segments.put = {segment(5, 1000)};
+  flush.segments.put[0].flush = 1;
+  rig_.program.apply(flush);
+  EXPECT_EQ(rig_.run(1, {ipv4_frame(kVm2, kVm1)}).size(), 4U);  // unknown now
+}
+
+TEST_P(WalkTest, LengthAndRoomAreKept) {
+  expect_drop(1, ipv4_frame(kVm2, kVm1, "10.0.0.1", "10.0.0.2", 1515), Drop::TooLong);
+  EXPECT_FALSE(rig_.one(1, ipv4_frame(kVm2, kVm1, "10.0.0.1", "10.0.0.2", 1514)).dropped);
+  // The uplink's MTU of 1600 leaves 1550 for the inner frame.
+  EXPECT_FALSE(rig_.one(1, ipv4_frame(kRemote, kVm1, "10.0.0.1", "10.0.0.2", 1564 - 14)).dropped);
+  const auto out = rig_.run(1, {ipv4_frame(kRemote, kVm1)}, 10);
+  EXPECT_EQ(out[0].drop, Drop::NoHeadroom);
+  expect_drop(1, Bytes(13), Drop::Runt);
+  expect_drop(77, ipv4_frame(kVm2, kVm1), Drop::NoPort);
+  expect_drop(1, ipv4_frame(kVm2, "01:00:5e:00:00:01"), Drop::BadSource);
+  expect_drop(1, ipv4_frame(kVm2, "00:00:00:00:00:00"), Drop::BadSource);
+}
+
+// Every truncation of every kind of packet, in memory that ends with it: counted, and nothing read beyond.
+TEST_P(WalkTest, EveryTruncationIsCounted) {
+  batch_.ports.put[0].spoof_check = 1;
+  batch_.allowed.put = {allowed(1, kVm1, "10.0.0.1", 32)};
+  batch_.segments.put[0].answer_neighbours = 1;
+  apply();
+  const Bytes inner = ipv4_frame(kVm1, kRemote);
+  const std::vector<std::pair<PortIndex, Bytes>> packets = {
+      {9, from_vtep(inner, 1000)}, {10, from_vtep(inner, 1000, "2001:db8::2")},
+      {3, with_tag(inner, 50)},    {3, with_tag(with_tag(inner, 50), 50)},
+      {1, ipv4_frame(kVm2, kVm1)}, {9, from_vtep(from_vtep(inner, 1000), 1000)}};
+  std::uint64_t sent = 0;
+  for (const auto& [port, packet] : packets) {
+    for (std::size_t length = 0; length <= packet.size(); ++length) {
+      rig_.run(port, {Bytes(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(length))});
+      ++sent;
+    }
+  }
+  std::uint64_t received = 0;
+  for (const std::size_t port : {1, 3, 9, 10}) received += rig_.counters().ports[port].received.packets;
+  EXPECT_EQ(received, sent);
+}
+
+TEST_P(WalkTest, AMachineSendsOnlyAsItself) {
+  batch_.ports.put[0].spoof_check = 1;
+  batch_.allowed.put = {allowed(1, kVm1, "10.0.0.1", 32), allowed(1, kVm1, "2001:db8:1::1", 128),
+                        allowed(1, kVm1, "10.9.0.0", 16)};
+  apply();
+  EXPECT_FALSE(rig_.one(1, ipv4_frame(kVm2, kVm1, "10.0.0.1")).dropped);
+  EXPECT_FALSE(rig_.one(1, ipv4_frame(kVm2, kVm1, "10.9.200.1")).dropped);
+  expect_drop(1, ipv4_frame(kVm2, kVm1, "10.0.0.9"), Drop::SpoofedIpv4);
+  expect_drop(1, ipv4_frame(kVm2, kRemote, "10.0.0.1"), Drop::SpoofedMac);
+  Bytes odd = ipv4_frame(kVm2, kVm1);
+  wire::store16(odd.data() + 12, 0x88cc);
+  expect_drop(1, odd, Drop::EthertypeNotAllowed);
+
+  // DHCP discover: 0.0.0.0:68 to port 67.
+  Bytes dhcp = ipv4_frame(kBroadcast, kVm1, "0.0.0.0", "255.255.255.255");
+  wire::store32(dhcp.data() + 34, 0x00440043);
+  EXPECT_FALSE(rig_.run(1, {dhcp}).back().dropped);
+  wire::store32(dhcp.data() + 34, 0x00430044);
+  expect_drop(1, dhcp, Drop::SpoofedIpv4);
+
+  const auto arp = [](const char* sender_mac, const char* sender) {
+    Bytes frame = ipv4_frame(kBroadcast, kVm1);
+    wire::store16(frame.data() + 12, wire::kTypeArp);
+    wire::store32(frame.data() + 14, 0x00010800);
+    wire::store32(frame.data() + 18, 0x06040001);
+    set_mac(frame.data() + 22, sender_mac);
+    std::uint8_t address[16];
+    set_ip(address, sender);
+    std::memcpy(frame.data() + 28, address, 4);
+    return frame;
+  };
+  EXPECT_FALSE(rig_.run(1, {arp(kVm1, "10.0.0.1")}).back().dropped);
+  expect_drop(1, arp(kVm1, "10.0.0.2"), Drop::SpoofedArp);
+  expect_drop(1, arp(kVm2, "10.0.0.1"), Drop::SpoofedArp);
+
+  const auto ipv6 = [](const char* source, std::uint8_t icmp_type, const char* target) {
+    Bytes frame(14 + 40 + 24);
+    set_mac(frame.data(), kBroadcast);
+    set_mac(frame.data() + 6, kVm1);
+    wire::store16(frame.data() + 12, wire::kTypeIpv6);
+    frame[14] = 0x60;
+    wire::store16(frame.data() + 18, 24);
+    frame[20] = 58;
+    set_ip(frame.data() + 22, source);
+    frame[54] = icmp_type;
+    set_ip(frame.data() + 62, target);
+    return frame;
+  };
+  EXPECT_FALSE(rig_.run(1, {ipv6("2001:db8:1::1", 128, "::")}).back().dropped);
+  EXPECT_FALSE(rig_.run(1, {ipv6("fe80::f816:3eff:fe00:1", 136, "2001:db8:1::1")}).back().dropped);
+  EXPECT_FALSE(rig_.run(1, {ipv6("::", 135, "2001:db8:1::1")}).back().dropped);
+  expect_drop(1, ipv6("fe80::f816:3eff:fe00:2", 128, "::"), Drop::SpoofedIpv6);
+  expect_drop(1, ipv6("2001:db8:1::2", 128, "::"), Drop::SpoofedIpv6);
+  expect_drop(1, ipv6("::", 128, "::"), Drop::SpoofedIpv6);
+  expect_drop(1, ipv6("2001:db8:1::1", 136, "2001:db8:1::2"), Drop::SpoofedNd);
+  expect_drop(1, ipv6("2001:db8:1::1", 134, "::"), Drop::SpoofedNd);
+}
+
+TEST_P(WalkTest, ArpAndNeighbourDiscoveryAreAnsweredInPlace) {
+  batch_.segments.put[0].answer_neighbours = 1;
+  abi::Neighbour four;
+  four.segment = 5;
+  set_mac(four.mac, kRemote);
+  set_ip(four.address, "10.0.0.3");
+  abi::Neighbour six = four;
+  six.ipv6 = set_ip(six.address, "2001:db8:1::3");
+  batch_.neighbours.put = {four, six};
+  apply();
+
+  Bytes arp(60);
+  set_mac(arp.data(), kBroadcast);
+  set_mac(arp.data() + 6, kVm1);
+  const Bytes head = {0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1};
+  std::copy(head.begin(), head.end(), arp.begin() + 12);
+  set_mac(arp.data() + 22, kVm1);
+  const std::uint8_t asker[4] = {10, 0, 0, 1};
+  const std::uint8_t asked[4] = {10, 0, 0, 3};
+  std::copy(asker, asker + 4, arp.begin() + 28);
+  std::copy(asked, asked + 4, arp.begin() + 38);
+  const Out out = rig_.one(1, arp);
+  EXPECT_EQ(out.port, 1);
+  Bytes expected = arp;
+  set_mac(expected.data(), kVm1);
+  set_mac(expected.data() + 6, kRemote);
+  expected[21] = 2;
+  set_mac(expected.data() + 22, kRemote);
+  std::copy(asked, asked + 4, expected.begin() + 28);
+  set_mac(expected.data() + 32, kVm1);
+  std::copy(asker, asker + 4, expected.begin() + 38);
+  EXPECT_EQ(out.bytes, expected);
+  EXPECT_EQ(rig_.counters().ports[1].answered, 1U);
+  // Through the trunk, with its tag.
+  EXPECT_EQ(rig_.one(3, with_tag(arp, 50)).bytes, with_tag(expected, 50));
+  // Whom the table does not know answers for himself; and another segment has its own table.
+  arp[41] = 4;
+  EXPECT_EQ(rig_.run(1, {arp}).size(), 4U);
+
+  Bytes solicitation(86);
+  set_mac(solicitation.data(), "33:33:ff:00:00:03");
+  set_mac(solicitation.data() + 6, kVm1);
+  wire::store16(solicitation.data() + 12, wire::kTypeIpv6);
+  solicitation[14] = 0x60;
+  wire::store16(solicitation.data() + 18, 32);
+  solicitation[20] = 58;
+  solicitation[21] = 255;
+  set_ip(solicitation.data() + 22, "2001:db8:1::1");
+  set_ip(solicitation.data() + 38, "ff02::1:ff00:3");
+  solicitation[54] = 135;
+  set_ip(solicitation.data() + 62, "2001:db8:1::3");
+  solicitation[78] = solicitation[79] = 1;
+  set_mac(solicitation.data() + 80, kVm1);
+  const Out answer = rig_.one(1, solicitation);
+  EXPECT_EQ(answer.port, 1);
+  EXPECT_EQ(answer.bytes[54], 136);
+  EXPECT_EQ(answer.bytes[58], 0x60);
+  std::uint8_t address[16];
+  set_ip(address, "2001:db8:1::3");
+  EXPECT_EQ(std::memcmp(answer.bytes.data() + 22, address, 16), 0);
+  std::uint64_t sum = (std::uint64_t{58} << 8U) + 0x2000;
+  sum = wire::checksum_add(sum, answer.bytes.data() + 22, 32);
+  EXPECT_EQ(wire::checksum_fold(wire::checksum_add(sum, answer.bytes.data() + 54, 32)), 0);
+}
+
+// Any bytes from any port: nothing is lost track of.
+TEST_P(WalkTest, RandomFramesAreAllAccountedFor) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  batch_.ports.put[0].spoof_check = 1;
+  batch_.segments.put[0].answer_neighbours = 1;
+  apply();
+  const Bytes good = from_vtep(ipv4_frame(kVm1, kRemote), 1000);
+  for (int i = 0; i < 20000; ++i) {
+    Bytes packet = random() % 2 == 0 ? good : with_tag(ipv4_frame(kVm2, kVm1), 50);
+    for (unsigned flips = random() % 4; flips > 0; --flips)
+      packet[random() % packet.size()] = static_cast<std::uint8_t>(random());
+    packet.resize(packet.size() - random() % 8 * (random() % 2));
+    const PortIndex ports[] = {1, 3, 9, 10, 20};
+    const PortIndex port = ports[random() % 5];
+    const auto out = rig_.run(port, {packet});
+    ASSERT_FALSE(out.empty());
+    for (const Out& one : out) ASSERT_TRUE(one.dropped || one.port != kNoPort);
+  }
+}
+
+}  // namespace
+}  // namespace ml2::fastpath
