@@ -16,14 +16,18 @@
 #include <string>
 #include <vector>
 
+#include "agent/cli_text.h"
 #include "agent/config/check_config.h"
 #include "agent/config/loader.h"
 #include "agent/control/control.h"
+#include "agent/control/notify.h"
 #include "agent/control/process_shim.h"
+#include "agent/control/rights.h"
 #include "agent/control/status.h"
 #include "agent/intent/ml2_db_source.h"
 #include "agent/node_config.h"
 #include "agent/reconcile/audit.h"
+#include "agent/reconcile/cleaner.h"
 #include "agent/reconcile/plan_text.h"
 #include "agent/reconcile/port_reports.h"
 #include "agent/reconcile/reconciler.h"
@@ -44,6 +48,8 @@ struct Flags {
   std::string format = "table";
   bool check_config = false;
   bool help_config = false;
+  bool dry_run = false;
+  bool cleanup = false;
   bool version = false;
 };
 
@@ -97,7 +103,11 @@ class Agent {
   Agent(config::Config config, UniqueFd signals) : config_(std::move(config)), signals_(std::move(signals)) {}
 
   Status start(const Flags& flags);
-  void loop();
+  void loop(control::Notify& notify);
+  // --dry-run: the plan as text.
+  Result<std::string> look();
+  // --cleanup, instead of start().
+  Result<std::string> cleanup(const Flags& flags);
 
  private:
   void add_commands();
@@ -105,6 +115,8 @@ class Agent {
   void run_audits();
   [[nodiscard]] std::unique_ptr<of::Switch> open_switch(const std::string& bridge) const;
   void read_signals();
+  Status open_vswitch(const Flags& flags);
+  [[nodiscard]] std::string summary() const;
 
   struct RunningAudit {
     std::unique_ptr<reconcile::Audit> audit;
@@ -127,20 +139,27 @@ class Agent {
   bool exit_ = false;
 };
 
-Status Agent::start(const Flags& flags) {
+// The control socket, whose lock keeps a second agent away (not for a dry run, which may look beside a running agent),
+// and the Open_vSwitch database.
+Status Agent::open_vswitch(const Flags& flags) {
   ovs_rundir_ = flags.ovs_rundir;
-  auto node = node_config(config_);
-  if (!node) return forward_error(node);
-
-  auto control = control::Control::open(flags.ctl);
-  if (!control) return forward_error(control);
-  control_ = std::move(*control);
-
-  const Remotes where = remotes(config_, flags);
-  vswitch_options_ = where.vswitch;
-  auto vswitch = ovsdb::IdlDatabase::open(where.vswitch);
+  vswitch_options_ = remotes(config_, flags).vswitch;
+  if (!flags.dry_run) {
+    auto control = control::Control::open(flags.ctl);
+    if (!control) return forward_error(control);
+    control_ = std::move(*control);
+  }
+  auto vswitch = ovsdb::IdlDatabase::open(vswitch_options_);
   if (!vswitch) return forward_error(vswitch);
   vswitch_ = std::move(*vswitch);
+  return {};
+}
+
+Status Agent::start(const Flags& flags) {
+  auto node = node_config(config_);
+  if (!node) return forward_error(node);
+  if (Status opened = open_vswitch(flags); !opened) return opened;
+  const Remotes where = remotes(config_, flags);
   auto ml2_db = ovsdb::IdlDatabase::open(where.ml2);
   if (!ml2_db) return forward_error(ml2_db);
   ml2_ = std::move(*ml2_db);
@@ -160,14 +179,20 @@ Status Agent::start(const Flags& flags) {
                        .kernel = *kernel_,
                        .open_switch = [this](const std::string& bridge) { return open_switch(bridge); },
                        .clock = clock_},
-      *node);
+      *node, flags.dry_run ? reconcile::Reconciler::Mode::Look : reconcile::Reconciler::Mode::Act);
   facts_ = {.version = kVersion,
             .security_groups_expected =
                 config_.get_bool("securitygroup", "enable_security_group") && config_.firewall_driver() != "noop"};
+  if (flags.dry_run) return {};
   add_commands();
   log::info("agent", "ml2-agent {} on host {}: Open_vSwitch at {}, ML2 database at {}", kVersion, node->host,
             where.vswitch.remotes, where.ml2.remotes);
   if (facts_.security_groups_expected) log::warn("agent", "{}", reconcile::kNotEnforced);
+  if (!control::has_capability(control::kCapNetAdmin)) {
+    log::warn("agent",
+              "without CAP_NET_ADMIN the buffer for the kernel's notifications is net.core.rmem_max at most: when it "
+              "runs over, everything is read again");
+  }
   return {};
 }
 
@@ -263,15 +288,72 @@ void Agent::read_signals() {
   }
 }
 
-void Agent::loop() {
+// One line for `systemctl status`.
+std::string Agent::summary() const {
+  if (!reconciler_->in_sync()) return fmt::format("waiting: {}", fmt::join(reconciler_->gate(), "; "));
+  std::size_t active = 0;
+  for (const auto& [id, report] : reconciler_->port_reports()) {
+    if (report.status == intent::PortStatus::Active) ++active;
+  }
+  const std::size_t problems = reconciler_->problems().size();
+  return fmt::format("{} of {} ports wired{}", active, reconciler_->port_reports().size(),
+                     problems == 0 ? "" : fmt::format("; {} problems, see ml2ctl status", problems));
+}
+
+Result<std::string> Agent::look() {
+  const Monotonic deadline = clock_.now() + reconcile::Audit::kLimit;
+  while (reconciler_->counters().steps == 0) {
+    read_signals();
+    if (exit_) return transient("ended by a signal; nothing was changed");
+    reconciler_->run();
+    const Monotonic now = clock_.now();
+    if (reconciler_->counters().steps != 0) break;
+    if (now >= deadline) {
+      return transient(fmt::format("no plan within {} s: {}", reconcile::Audit::kLimit.count(),
+                                   fmt::join(reconciler_->gate(), "; ")));
+    }
+    ml2_poll_fd(signals_.get(), POLLIN);
+    reconciler_->wait();
+    ml2_poll_timer(std::chrono::duration_cast<std::chrono::milliseconds>(deadline - now).count() + 1);
+    ml2_poll_block();
+  }
+  return reconcile::to_text(reconciler_->plan(), reconciler_->node()) + "\n";
+}
+
+Result<std::string> Agent::cleanup(const Flags& flags) {
+  const auto node = node_config(config_);
+  if (!node) return forward_error(node);
+  if (Status opened = open_vswitch(flags); !opened) return forward_error(opened);
+  reconcile::Cleaner cleaner(
+      *vswitch_, [this](const std::string& bridge) { return open_switch(bridge); }, *node, clock_,
+      flags.dry_run ? reconcile::Cleaner::Mode::Look : reconcile::Cleaner::Mode::Remove);
+  while (!cleaner.answer()) {
+    read_signals();
+    if (exit_) return transient("ended by a signal: run it again");
+    cleaner.run();
+    ml2_poll_fd(signals_.get(), POLLIN);
+    cleaner.wait();
+    ml2_poll_block();
+  }
+  return *cleaner.answer();
+}
+
+void Agent::loop(control::Notify& notify) {
+  notify.send("READY=1");
   while (true) {
     read_signals();
     control_->run();
-    if (exit_) return;
+    if (exit_) {
+      notify.send("STOPPING=1");
+      return;
+    }
     reconciler_->run();
     run_audits();
+    notify.status(summary());
+    notify.run(clock_.now());
 
     ml2_poll_fd(signals_.get(), POLLIN);
+    notify.wait(clock_.now());
     control_->wait();
     reconciler_->wait();
     for (RunningAudit& running : audits_) running.audit->wait();
@@ -281,6 +363,15 @@ void Agent::loop() {
 
 void vlog_sink(std::string_view module, log::Level level, std::string_view text) {
   ml2_vlog(std::string(module).c_str(), static_cast<int>(level), text.data(), static_cast<int>(text.size()));
+}
+
+int print_answer(const Result<std::string>& answer) {
+  if (answer) {
+    fmt::print("{}", *answer);
+    return EXIT_SUCCESS;
+  }
+  fmt::print(stderr, "ml2-agent: error: {}\n", answer.error().message);
+  return EXIT_FAILURE;
 }
 
 int run(const Flags& flags) {
@@ -304,7 +395,7 @@ int run(const Flags& flags) {
                flags.format == "json" ? config::config_json(*loaded.config) : config::config_text(*loaded.config));
     return EXIT_SUCCESS;
   }
-  if (loaded.config->is_set("DEFAULT", "transport_url") &&
+  if (!flags.cleanup && loaded.config->is_set("DEFAULT", "transport_url") &&
       loaded.config->origin("DEFAULT", "transport_url") != "default") {
     fmt::print(
         stderr,
@@ -314,7 +405,14 @@ int run(const Flags& flags) {
     return EXIT_FAILURE;
   }
 
+  if (const auto missing = control::missing_rights(remotes(*loaded.config, flags).vswitch.remotes, flags.ovs_rundir,
+                                                   flags.dry_run ? "" : flags.ctl);
+      !missing.empty()) {
+    print_lines(stderr, "ml2-agent: error: ", missing);
+    return EXIT_FAILURE;
+  }
   UniqueFd signals = block_signals();
+  control::Notify notify = control::Notify::from_environment();
   ml2_process_init("ml2-agent", kVersion);
   for (const char* module : {"agent", "config", "intent", "reconcile", "ovsdb", "openflow", "netlink"}) {
     ml2_vlog_module(module);
@@ -324,12 +422,31 @@ int run(const Flags& flags) {
   for (const std::string& notice : loaded.notices) log::info("config", "{}", notice);
 
   Agent agent(std::move(*loaded.config), std::move(signals));
+  if (flags.cleanup) return print_answer(agent.cleanup(flags));
   if (const Status started = agent.start(flags); !started) {
     fmt::print(stderr, "ml2-agent: error: {}\n", started.error().message);
     return EXIT_FAILURE;
   }
-  agent.loop();
+  if (flags.dry_run) return print_answer(agent.look());
+  agent.loop(notify);
   return EXIT_SUCCESS;
+}
+
+// What ml2-agent(8) says beside the options.
+std::vector<ManSection> man_sections() {
+  return {
+      {"SIGNALS",
+       ".TP\nSIGTERM, SIGINT\nThe agent ends within a second. Bridges, ports and flows stay as they are: traffic "
+       "goes "
+       "on.\n.TP\nSIGHUP\nThe configuration is read again; options that may change while it runs are applied.\n"},
+      {"EXIT STATUS",
+       "0: ended by a signal, or what was asked for is done. 1: the configuration is wrong, another agent runs, a "
+       "right is missing, or \\-\\-cleanup or \\-\\-dry\\-run did not come to their end; standard error says it.\n"},
+      {"FILES",
+       ".TP\n/etc/ml2\\-agent/openvswitch_agent.ini\nthe package's configuration file\n"
+       ".TP\n/run/ml2\\-agent/ml2\\-agent.ctl\nthe control socket; its lock keeps a second agent away\n"
+       ".TP\n/run/openvswitch/db.sock, /run/openvswitch/*.mgmt\nOpen vSwitch, as it listens\n"},
+      {"SEE ALSO", ".BR ml2\\-agent.conf (5),\n.BR ml2ctl (1),\n.BR ovs\\-appctl (8)\n"}};
 }
 
 // Adds one --config-file or --config-dir as it comes, so that their order among each other is kept.
@@ -358,7 +475,8 @@ int main(int argc, char** argv) {
   if (const char* rundir = std::getenv("OVS_RUNDIR"); rundir != nullptr && *rundir != '\0') flags.ovs_rundir = rundir;
   CLI::App app(
       "ml2-agent: the node agent for ML2/Open vSwitch networks.\n"
-      "It reads openvswitch_agent.ini, follows the ML2 database, and wires this host's ports in Open vSwitch.");
+      "It reads openvswitch_agent.ini, follows the ML2 database, and wires this host's ports in Open vSwitch.",
+      "ml2-agent");
   ml2::add_source_flags(app, flags.sources);
   app.add_option("--ovs-rundir", flags.ovs_rundir, "where ovs-vswitchd has its BRIDGE.mgmt sockets and db.sock")
       ->capture_default_str()
@@ -369,15 +487,31 @@ int main(int argc, char** argv) {
   app.add_flag("--check-config", flags.check_config,
                "print the effective configuration with the origin of each value, or its errors, and end");
   app.add_flag("--help-config", flags.help_config, "print the table of all options and end");
+  app.add_flag("--dry-run", flags.dry_run,
+               "print what would be changed in Open vSwitch and end; beside a running agent too");
+  app.add_flag(
+      "--cleanup", flags.cleanup,
+      "take away all that is ml2-agent's in this Open vSwitch (flows, ports, VLANs, bridges that it made), say "
+      "what it was, and end; refused while an agent runs. With --dry-run only say it");
   app.add_option("--format", flags.format, "of --check-config")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
   app.add_flag("-V,--version", flags.version, "print the version and end");
+  std::string help_page;
+  app.add_option("--help-man", help_page, "")->check(CLI::IsMember({"agent", "conf"}))->group("");  // for the build
   app.footer(
       "Examples:\n"
       "  ml2-agent --config-file /etc/neutron/plugins/ml2/openvswitch_agent.ini\n"
       "  ml2-agent --config-file agent.ini --check-config --format json\n"
       "SIGHUP re-reads the configuration; SIGTERM ends the agent and changes nothing in Open vSwitch.");
   CLI11_PARSE(app, argc, argv);
+  if (help_page == "agent") {
+    fmt::print("{}", ml2::man_page(app, 8, ml2::kVersion, ml2::man_sections()));
+    return EXIT_SUCCESS;
+  }
+  if (help_page == "conf") {
+    fmt::print("{}", ml2::config::man_page(ml2::kVersion));
+    return EXIT_SUCCESS;
+  }
   return ml2::run(flags);
 }

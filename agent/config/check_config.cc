@@ -66,22 +66,6 @@ std::string use_words(const Option& option) {
   return {};
 }
 
-// A backslash and a leading dot or quote are commands to troff; '-' is a minus sign that can be copied only as "\-".
-std::string man_escape(std::string_view words) {
-  std::string result;
-  for (const char c : words) {
-    if (c == '\\') {
-      result += "\\e";
-    } else if (c == '-') {
-      result += "\\-";
-    } else {
-      result += c;
-    }
-  }
-  if (result.starts_with('.') || result.starts_with('\'')) result.insert(0, "\\&");
-  return result;
-}
-
 }  // namespace
 
 std::string config_text(const Config& config) {
@@ -157,6 +141,21 @@ std::string help_text() {
   return text;
 }
 
+std::string man_escape(std::string_view words) {
+  std::string result;
+  for (const char c : words) {
+    if (c == '\\') {
+      result += "\\e";
+    } else if (c == '-') {
+      result += "\\-";
+    } else {
+      result += c;
+    }
+  }
+  if (result.starts_with('.') || result.starts_with('\'')) result.insert(0, "\\&");
+  return result;
+}
+
 std::string help_man() {
   std::string text;
   std::string group;
@@ -168,6 +167,26 @@ std::string help_man() {
     if (!row.limits.empty()) text += fmt::format("Allowed: {}.\n", man_escape(row.limits));
   }
   return text;
+}
+
+std::string man_page(const std::string& version) {
+  return fmt::format(R"(.TH ML2-AGENT.CONF 5 "" "ml2-agent {}"
+.SH NAME
+ml2-agent.conf \- configuration of ml2-agent, by the rules of Neutron's ini files
+.SH DESCRIPTION
+The files that \fB\-\-config\-file\fR and \fB\-\-config\-dir\fR name (ml2_conf.ini, openvswitch_agent.ini) are read in
+their order; what a later one says counts. Sections are in brackets, options are lines of \fIname = value\fR, a line
+that begins with # is a remark, a line that begins with a blank goes on with the value before it. $name stands for the
+value of another option. A variable of the environment, OS_GROUP__NAME, counts more than a file.
+.PP
+\fBml2\-agent \-\-check\-config\fR prints what counts and where it came from. Unknown names are warnings, wrong values
+are errors with file and line.
+.SH OPTIONS
+{}.SH "SEE ALSO"
+.BR ml2\-agent (8),
+.BR ml2ctl (1)
+)",
+                     man_escape(version), help_man());
 }
 
 }  // namespace ml2::config

@@ -36,5 +36,9 @@ struct HelpRow {
 [[nodiscard]] std::string help_text();
 // The same rows as the OPTIONS part of a man page (man(7): .SS for a section, .TP for an option).
 [[nodiscard]] std::string help_man();
+// The whole page, ml2-agent.conf(5).
+[[nodiscard]] std::string man_page(const std::string& version);
+// A backslash and a leading dot or quote are commands to troff; '-' is a minus sign that can be copied only as "\-".
+[[nodiscard]] std::string man_escape(std::string_view words);
 
 }  // namespace ml2::config

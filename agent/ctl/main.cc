@@ -5,6 +5,7 @@
 #include <exception>
 #include <iostream>
 
+#include "agent/cli_text.h"
 #include "agent/ctl/control_client.h"
 #include "agent/ctl/program.h"
 #include "agent/ctl/unixctl_shim.h"
@@ -16,6 +17,14 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
+
+std::vector<ml2::ManSection> man_sections() {
+  return {{"FILES",
+           ".TP\n/etc/neutron/plugins/ml2/*.ini, /etc/ml2\\-agent/*\nwhere the databases and the type drivers' "
+           "ranges are "
+           "found\n.TP\n/run/ml2\\-agent/ml2\\-agent.ctl\nthe control socket of the local agent\n"},
+          {"SEE ALSO", ".BR ml2\\-agent (8),\n.BR ml2\\-agent.conf (5)\n"}};
+}
 
 void define_globals(CLI::App& app, ml2::ctl::GlobalOptions& globals) {
   app.add_option("--db", globals.db,
@@ -87,6 +96,13 @@ int run(int argc, char** argv) {
       "  ml2ctl port create web1 --network blue --host hv1\n"
       "  ml2ctl vif plug web1 --netns vm1\n"
       "  ml2ctl --format json port list\n");
+  // For the build, which installs them.
+  const std::string_view page = argc == 2 ? argv[1] : "";
+  if (page == "--help-man" || page == "--help-bash-completion") {
+    std::cout << (page == "--help-man" ? ml2::man_page(app, 1, ml2::kVersion, man_sections())
+                                       : ml2::bash_completion(app));
+    return std::cout.flush() ? 0 : kFailed;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -38,8 +38,8 @@ std::size_t count(const of::Bundle& bundle, of::FlowMod::Command command) {
 
 }  // namespace
 
-Reconciler::Reconciler(Seams seams, NodeConfig node)
-    : seams_(std::move(seams)), node_(std::move(node)), journal_(seams_.clock) {}
+Reconciler::Reconciler(Seams seams, NodeConfig node, Mode mode)
+    : seams_(std::move(seams)), node_(std::move(node)), mode_(mode), journal_(seams_.clock) {}
 
 void Reconciler::run() {
   seams_.vswitch.run();
@@ -50,6 +50,7 @@ void Reconciler::run() {
   take_outcomes();
   if (!gate_open()) return;
   if (inputs_changed() || dirty_) step();
+  if (mode_ == Mode::Look) return;
   apply();
   confirm();
   tell_problems();
@@ -396,6 +397,7 @@ void Reconciler::tell_problems() {
 }
 
 void Reconciler::report() {
+  if (mode_ == Mode::Look) return;
   const std::set<IpAddress>& addresses = facts_.host_addresses;
   std::set<std::string> told;
   for (const auto& [sentence, since] : problems_since_) {

@@ -56,7 +56,9 @@ struct Counters {
 
 class Reconciler {
  public:
-  Reconciler(Seams seams, NodeConfig node);
+  // Look (--dry-run): reads, compiles and diffs, and neither changes nor reports anything.
+  enum class Mode { Act, Look };
+  Reconciler(Seams seams, NodeConfig node, Mode mode = Mode::Act);
 
   void run();
   void wait();
@@ -108,6 +110,7 @@ class Reconciler {
 
   Seams seams_;
   NodeConfig node_;
+  Mode mode_;
   std::map<std::string, Bridge> bridges_;
   CanonicalFlows canonical_;
   BackOff database_back_off_;

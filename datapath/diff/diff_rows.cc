@@ -130,6 +130,7 @@ class RowDiff {
                     {"fail_mode", Datum::of(bridge.fail_mode)},
                     {"protocols", Datum::strings(bridge.protocols)},
                     {"other_config", Datum::map(bridge.other_config)},
+                    {"external_ids", Datum::map({{kOwnerKey, kOwnerValue}})},
                     {"ports", Datum::uuids(port_changes_[name].insert)}};
     if (bridge.mcast_snooping_enable) {
       columns.emplace_back("mcast_snooping_enable", Datum::of(ovsdb::Atom(*bridge.mcast_snooping_enable)));
@@ -311,7 +312,11 @@ class RowDiff {
     const std::string mode = vif.dead ? "trunk" : "";
     const std::set<std::int64_t> trunks = vif.dead ? std::set<std::int64_t>{kDeadVlan} : std::set<std::int64_t>{};
     Columns columns;
-    if (row.tag != vif.tag) columns.emplace_back("tag", Datum::of(ovsdb::Atom(vif.tag)));
+    if (vif.released) {
+      if (row.tag) columns.emplace_back("tag", Datum::none());
+    } else if (row.tag != vif.tag) {
+      columns.emplace_back("tag", Datum::of(ovsdb::Atom(vif.tag)));
+    }
     if (row.vlan_mode != mode) columns.emplace_back("vlan_mode", mode.empty() ? Datum::none() : Datum::of(mode));
     if (row.trunks != trunks) {
       columns.emplace_back("trunks", Datum::set(std::vector<ovsdb::Atom>(trunks.begin(), trunks.end())));

@@ -50,8 +50,9 @@ inline constexpr const char* kNoPeer = "nonexistent-peer";  // the incumbent's w
 // Columns of a VM's Port row; the row itself is nova's, os-vif's or `ml2ctl vif plug`'s. Keys of other_config that
 // are not listed stay, except the incumbent's five when `dead`.
 struct DesiredVif {
-  std::int64_t tag = 0;  // a local VLAN, or 4095 when dead
-  bool dead = false;     // kept off every network: tag 4095, vlan_mode trunk, trunks [4095] (kDeadVlan)
+  std::int64_t tag = 0;   // a local VLAN, or 4095 when dead
+  bool dead = false;      // kept off every network: tag 4095, vlan_mode trunk, trunks [4095] (kDeadVlan)
+  bool released = false;  // nothing of ours stays in the row: no tag, no mode, none of the five keys (--cleanup)
   std::map<std::string, std::string> other_config;
 
   friend bool operator==(const DesiredVif&, const DesiredVif&) = default;

@@ -52,9 +52,13 @@ void FakeNode::start_agent() {
       Seams{.vswitch = vswitch_,
             .source = source_,
             .kernel = kernel_,
-            .open_switch = [this](const std::string& bridge) { return std::make_unique<Channel>(of_switch(bridge)); },
+            .open_switch = [this](const std::string& bridge) { return open_switch(bridge); },
             .clock = clock_},
       node_);
+}
+
+std::unique_ptr<of::Switch> FakeNode::open_switch(const std::string& bridge) {
+  return std::make_unique<Channel>(of_switch(bridge));
 }
 
 of::FakeSwitch& FakeNode::of_switch(const std::string& bridge) {

@@ -65,6 +65,8 @@ class FakeNode {
   void plug(const std::string& interface, const Uuid& port);
   void unplug(const std::string& interface);
   void add_bridge(const std::string& name);
+  // The agent's end of a bridge's switch, as the reconciler gets it.
+  [[nodiscard]] std::unique_ptr<of::Switch> open_switch(const std::string& bridge);
 
   ovsdb::FakeDatabase& vswitch() { return vswitch_; }
   of::FakeSwitch& of_switch(const std::string& bridge);

@@ -3,6 +3,7 @@
 Every test ends with recompute on each running agent, which must answer that its plan is empty, and then takes away
 what it made. saw() records a figure that is printed with the result.
 """
+import contextlib
 import json
 import subprocess
 import sys
@@ -19,12 +20,13 @@ class SystemTest(unittest.TestCase):
     hypervisors = 2
     ini = None               # changes to the agents' ini, {section: {option: value}}
     start_agents = True
+    ml2_db_on = "hv1"        # where the ML2 database is served (lab.py)
     lab = None
     maxDiff = None
 
     @classmethod
     def setUpClass(cls):
-        cls.lab = Lab(cls.hypervisors).start()
+        cls.lab = Lab(cls.hypervisors, ml2_db_on=cls.ml2_db_on).start()
         try:
             if cls.start_agents:
                 cls.lab.start_agents(cls.ini)
@@ -48,6 +50,15 @@ class SystemTest(unittest.TestCase):
             raise
         if self.failed_already():
             self.lab.show_logs()
+
+    @contextlib.contextmanager
+    def for_the_class(self):
+        """What is made within goes with the lab, not with the test."""
+        self.addCleanup = lambda *arguments, **options: None
+        try:
+            yield
+        finally:
+            del self.addCleanup
 
     def failed_already(self):
         result = self._outcome.result
@@ -134,6 +145,36 @@ class SystemTest(unittest.TestCase):
 
     def wait_active(self, port, deadline=20):
         return self.wait_status(port, "ACTIVE", deadline)
+
+    def many_ports(self, network, hypervisor, count, first=0):
+        """Ports with machines that are only devices, all at once: {interface name: port id}. They go with the lab."""
+        segment = self.transact(self.lab.ml2_db, "ML2", {
+            "op": "select", "table": "Segment", "where": [["network", "==", ["uuid", network["id"]]]],
+            "columns": ["_uuid"]})[0]["rows"][0]["_uuid"]
+        operations = []
+        for index in range(first, first + count):
+            operations.append({"op": "insert", "table": "Port", "uuid-name": f"p{index}", "row": {
+                "network": ["uuid", network["id"]], "name": f"many{index}", "admin_state_up": True, "status": "DOWN",
+                "mac_address": f"fa:16:3f:{index >> 16:02x}:{index >> 8 & 255:02x}:{index & 255:02x}"}})
+            operations.append({"op": "insert", "table": "Binding", "row": {
+                "port": ["named-uuid", f"p{index}"], "host": hypervisor.host, "vif_type": "ovs", "vnic_type": "normal",
+                "status": "ACTIVE", "mechanism_driver": "openvswitch", "segment": segment}})
+        results = self.transact(self.lab.ml2_db, "ML2", *operations)
+        ports = {f"many{first + index}": result["uuid"][1] for index, result in enumerate(results[0:2 * count:2])}
+        command = []
+        for name, port in ports.items():
+            command += ["--", "add-port", "br-int", name, "--", "set", "Interface", name, "type=internal",
+                        f"external_ids:iface-id={port}"]
+        hypervisor.ovs_vsctl("--no-wait", *command[1:], timeout=60)
+
+        def wired():
+            states = {port["id"]: port["status"] for port in hypervisor.status()["ports"]}
+            waiting = [port for port in ports.values() if states.get(port) != "ACTIVE"]
+            if waiting:
+                raise LabError(f"{len(waiting)} of {count} ports are not wired")
+            return True
+        wait_until(wired, 60, f"{count} ports are wired", interval=0.3)
+        return ports
 
     # --- traffic
 

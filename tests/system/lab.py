@@ -257,11 +257,13 @@ class Hypervisor(Namespace):
         files = [argument for name in (*self.extra_files, ini or self.ini) for argument in ("--config-file", name)]
         return [self.lab.program("ml2-agent"), *files, "--ovs-rundir", self.rundir, "--ctl", self.ctl, *extra]
 
-    def start_agent(self, wait=True, deadline=30):
+    def start_agent(self, wait=True, deadline=30, env=None, program=None):
+        """program: another ml2-agent than the lab's, for upgrades."""
         if not os.path.exists(self.ini):
             self.write_ini()
-        self.agent = Daemon(self.lab, f"{self.host} ml2-agent", self.wrap(*self.agent_command()),
-                            os.path.join(self.dir, "ml2-agent.log"), self.env).start()
+        command = self.agent_command()
+        self.agent = Daemon(self.lab, f"{self.host} ml2-agent", self.wrap(program or command[0], *command[1:]),
+                            os.path.join(self.dir, "ml2-agent.log"), {**self.env, **(env or {})}).start()
         if wait:
             self.wait_in_sync(deadline)
         return self.agent
@@ -307,12 +309,14 @@ class Lab:
     def __init__(self, hypervisors=2, bin_dir=None, ml2_db_on="hv1", say=None):
         self.count = hypervisors
         self.bin_dir = bin_dir or os.environ.get("ML2_BIN_DIR") or os.path.join(SOURCE, "build", "release", "bin")
-        self.ml2_db_on = ml2_db_on            # "hv1": beside Open_vSwitch on hypervisor 1; "own": a server of its own
+        # "hv1": beside Open_vSwitch on hypervisor 1; "own": a server of its own; "cluster": three servers and a relay
+        self.ml2_db_on = ml2_db_on
         self.say = say or (lambda text: None)
         self.token = self.dir = self.fabric = None
         self.hypervisors, self.vms = [], {}
         self.ml2_db = None                    # the remote by which every hypervisor reaches the ML2 database
         self.ml2_db_server = None
+        self.ml2_db_cluster, self.ml2_db_relay, self.ml2_db_relay_remote = [], None, None
         self.kept = False
         self._stopped = False
 
@@ -394,6 +398,9 @@ class Lab:
 
     def _place_ml2_db(self):
         schema = os.path.join(SOURCE, "ovsdb", "ml2.ovsschema")
+        if self.ml2_db_on == "cluster":
+            self._start_cluster(schema)
+            return
         if self.ml2_db_on == "own":
             database = os.path.join(self.dir, "ml2.db")
             address = "10.255.0.254"
@@ -410,6 +417,44 @@ class Lab:
             owner.remotes.append(f"ptcp:6640:{address}")
             run(["ovsdb-tool", "create", owner.databases[1], schema])
         self.ml2_db = f"tcp:{address}:6640"
+
+    def _start_cluster(self, schema):
+        addresses = [f"10.255.0.{host}" for host in (251, 252, 253)]
+        remotes = [f"tcp:{address}:6640" for address in addresses]
+        for index, address in enumerate(addresses):
+            self.fabric.run("ip", "address", "add", f"{address}/24", "dev", "mgmt")
+            name = os.path.join(self.dir, f"ml2-{index}")
+            raft = [f"tcp:{peer}:6644" for peer in addresses]
+            if index == 0:
+                run(["ovsdb-tool", "create-cluster", name + ".db", schema, raft[0]])
+            else:
+                run(["ovsdb-tool", "join-cluster", name + ".db", "ML2", raft[index], raft[0]])
+            self.ml2_db_cluster.append(self._database_server(f"ML2 server {index}", name, name + ".db", address))
+            self.fabric.run("ovsdb-client", "--timeout=30", "wait", remotes[index], "ML2", "connected")
+        self.ml2_db = ",".join(remotes)
+        self.fabric.run("ip", "address", "add", "10.255.0.250/24", "dev", "mgmt")
+        self.ml2_db_relay = self._database_server("ML2 relay", os.path.join(self.dir, "ml2-relay"),
+                                                  f"relay:ML2:{self.ml2_db}", "10.255.0.250")
+        self.ml2_db_relay_remote = "tcp:10.255.0.250:6640"
+
+    def _database_server(self, name, base, database, address):
+        command = self.fabric.wrap("ovsdb-server", database, f"--remote=ptcp:6640:{address}", "--no-chdir",
+                                   f"--unixctl={base}.ctl", "-vconsole:info", "-vsyslog:off")
+        server = Daemon(self, name, command, base + ".log", {"OVS_RUNDIR": self.dir}).start()
+        server.ctl = base + ".ctl"
+        return server
+
+    def cluster_leader(self):
+        """The server of the ML2 database's cluster that leads it now."""
+        def leader():
+            for server in self.ml2_db_cluster:
+                if not server.alive():
+                    continue
+                done = run(["ovs-appctl", "-t", server.ctl, "cluster/status", "ML2"], check=False)
+                if re.search(r"^Role: leader", done.stdout, re.M):
+                    return server
+            return None
+        return wait_until(leader, 20, "the cluster of the ML2 database has a leader")
 
     def start_agents(self, changes=None, deadline=30):
         for hypervisor in self.hypervisors:
@@ -460,7 +505,7 @@ class Lab:
         remove_lab(self.token, self.dir)
 
     def daemons(self):
-        found = [self.ml2_db_server] if self.ml2_db_server else []
+        found = [server for server in (self.ml2_db_server, *self.ml2_db_cluster, self.ml2_db_relay) if server]
         for hypervisor in self.hypervisors:
             found += [daemon for daemon in (hypervisor.agent, hypervisor.vswitchd, hypervisor.ovsdb_server) if daemon]
         return found

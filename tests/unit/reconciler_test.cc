@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "agent/reconcile/cleaner.h"
 #include "agent/reconcile/plan_text.h"
 #include "datapath/openflow/cookie.h"
 #include "datapath/openflow/pipeline.h"
@@ -378,6 +379,119 @@ TEST_F(Wired, AnInterfaceSaysSinceWhenItsPortIsWired) {
   EXPECT_FALSE(ids().contains("ml2-installed-ts"));
   EXPECT_EQ(ids().at("iface-id"), kPort.to_string());
   EXPECT_TRUE(node_.agent().converged());
+}
+
+// --- --dry-run and --cleanup
+
+TEST_F(Wired, ADryRunChangesNothing) {
+  of::FakeSwitch& br_int = node_.of_switch("br-int");
+  br_int.remove(br_int.table().begin()->first);
+  const std::size_t transactions = node_.transactions(), bundles = node_.bundles();
+  const intent::NodeReport report = node_.source().last_report();
+  Reconciler look({.vswitch = node_.vswitch(),
+                   .source = node_.source(),
+                   .kernel = node_.kernel(),
+                   .open_switch = [this](const std::string& bridge) { return node_.open_switch(bridge); },
+                   .clock = node_.clock()},
+                  node(), Reconciler::Mode::Look);
+  for (int pass = 0; pass < 5; ++pass) look.run();
+  EXPECT_THAT(to_text(look.plan(), look.node()), HasSubstr("br-int: add "));
+  EXPECT_EQ(node_.transactions(), transactions);
+  EXPECT_EQ(node_.bundles(), bundles);
+  EXPECT_EQ(node_.source().last_report(), report);
+}
+
+class Cleanup : public Wired {
+ protected:
+  // Its answer; the agent is not running meanwhile.
+  std::string clean(Cleaner::Mode mode = Cleaner::Mode::Remove) {
+    Cleaner cleaner(
+        node_.vswitch(), [this](const std::string& bridge) { return node_.open_switch(bridge); }, node(),
+        node_.clock(), mode);
+    for (int pass = 0; pass < 100 && !cleaner.answer(); ++pass) {
+      cleaner.run();
+      node_.run_vswitchd();
+      node_.clock().advance(std::chrono::milliseconds(300));
+    }
+    if (!cleaner.answer()) return "no answer";
+    return *cleaner.answer() ? **cleaner.answer() : cleaner.answer()->error().message;
+  }
+  ovsdb::Vswitch rows() { return ovsdb::read_vswitch(node_.vswitch().server()); }
+  std::size_t flows_of_ours() {
+    std::size_t count = 0;
+    for (const char* bridge : {"br-int", "br-tun", "br-ex"}) {
+      for (const auto& [key, body] : node_.of_switch(bridge).table()) count += of::is_ours(body.cookie) ? 1 : 0;
+    }
+    return count;
+  }
+};
+
+TEST_F(Cleanup, RemovesAllThatIsOursAndNothingElse) {
+  const of::FlowKey stranger{0, 7, "in_port=99"};
+  node_.of_switch("br-ex").put(stranger, {.actions = "drop", .cookie = 5});
+  EXPECT_GT(flows_of_ours(), 10U);
+  const std::string account = clean();
+  EXPECT_THAT(account, HasSubstr("removed port patch-tun on br-int"));
+  EXPECT_THAT(account, HasSubstr("removed VLAN 1 of port tap1"));
+  EXPECT_THAT(account, HasSubstr("removed bridge br-tun"));
+  EXPECT_THAT(account, HasSubstr("left alone: bridge br-int: 1 ports on it are not ours (tap1)"));
+  EXPECT_THAT(account, HasSubstr("left alone: bridge br-ex is the operator's"));
+  EXPECT_EQ(flows_of_ours(), 0U);
+  const ovsdb::Vswitch after = rows();
+  EXPECT_FALSE(after.bridges.contains("br-tun"));
+  EXPECT_EQ(after.port_bridge,
+            (std::map<std::string, std::string>{{"br-ex", "br-ex"}, {"br-int", "br-int"}, {"tap1", "br-int"}}));
+  EXPECT_EQ(after.ports.at("tap1").tag, std::nullopt);
+  EXPECT_THAT(after.ports.at("tap1").other_config, IsEmpty());
+  EXPECT_EQ(after.interfaces.at("tap1").external_ids.at("iface-id"), kPort.to_string());
+  EXPECT_EQ(node_.of_switch("br-ex").table(),
+            (of::FlowSet{{{}, {.actions = "NORMAL"}}, {stranger, {.actions = "drop", .cookie = 5}}}));
+  EXPECT_EQ(clean(),
+            "left alone: bridge br-int: 1 ports on it are not ours (tap1)\n"
+            "there is nothing of ml2-agent in this Open vSwitch\n");
+
+  // The agent comes again, as on a new node.
+  node_.start_agent();
+  node_.run(20);
+  expect_converged();
+}
+
+TEST_F(Cleanup, BridgesWithoutStrangersGo) {
+  node_.unplug("tap1");
+  EXPECT_THAT(clean(), HasSubstr("removed bridge br-int\nremoved bridge br-tun\n"));
+  EXPECT_EQ(rows().bridges.size(), 1U);  // br-ex
+  EXPECT_EQ(clean(), "there is nothing of ml2-agent in this Open vSwitch\n");
+}
+
+TEST_F(Cleanup, ADryRunOnlySaysIt) {
+  const std::size_t transactions = node_.transactions(), bundles = node_.bundles();
+  EXPECT_THAT(clean(Cleaner::Mode::Look), HasSubstr("would remove port patch-tun on br-int"));
+  EXPECT_EQ(node_.transactions(), transactions);
+  EXPECT_EQ(node_.bundles(), bundles);
+}
+
+TEST_F(Cleanup, WhatTheIncumbentLeftStays) {
+  // Flows and VLANs of neutron-openvswitch-agent, that we have not taken over.
+  of::FakeSwitch& br_int = node_.of_switch("br-int");
+  const of::FlowSet before = br_int.table();
+  for (const auto& [key, body] : before) {
+    of::FlowBody other = body;
+    other.cookie = 0x1234567890abcdefULL;
+    br_int.put(key, other);
+  }
+  const std::string account = clean();
+  EXPECT_THAT(account, HasSubstr("left alone: VLAN 1 of port tap1: the flows of br-int are not ours"));
+  EXPECT_EQ(br_int.table().size(), before.size());
+  EXPECT_EQ(rows().ports.at("tap1").tag, 1);
+}
+
+TEST_F(Cleanup, SaysWhatIsInTheWay) {
+  node_.of_switch("br-tun").disconnect();
+  EXPECT_THAT(clean(), HasSubstr("the flows of bridge br-tun could not be read"));
+  EXPECT_TRUE(rows().bridges.contains("br-tun"));
+  node_.of_switch("br-tun").reconnect();
+  node_.of_switch("br-tun").refuse_next_bundle({ErrorKind::Invalid, "no"});
+  EXPECT_THAT(clean(), HasSubstr("removed bridge br-tun"));
 }
 
 }  // namespace

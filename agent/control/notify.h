@@ -1,0 +1,41 @@
+// Notify: what the service manager is told: ready, reloading, stopping, alive (sd_notify(3): datagrams to the socket that
+// $NOTIFY_SOCKET names, so no library is needed).
+//
+// Where in the walk: main() makes one from the environment; the loop calls run() in each pass.
+// Threading: one thread.
+// Failure: none: without the variables, or with a socket that does not answer, nothing is said.
+// What it does not do: no file descriptors are handed over.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "datapath/base/clock.h"
+#include "datapath/base/unique_fd.h"
+
+namespace ml2::control {
+
+class Notify {
+ public:
+  // Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and takes them out of the environment.
+  static Notify from_environment();
+
+  // Sends newline-separated assignments, such as "READY=1\nSTATUS=reading".
+  void send(std::string_view assignments) const;
+  // STATUS=, when it is another than last time: `systemctl status` shows it.
+  void status(const std::string& text);
+  // WATCHDOG=1 at half the time after which the service manager would take us for dead.
+  void run(Monotonic now);
+  void wait(Monotonic now) const;
+
+ private:
+  std::string address_;  // of a UNIX socket; a leading '@' is an abstract one; empty: nobody listens
+  UniqueFd socket_;
+  std::optional<std::chrono::microseconds> interval_;  // of WATCHDOG=1
+  Monotonic next_{};
+  std::string said_;
+};
+
+}  // namespace ml2::control
