@@ -23,6 +23,11 @@ Result<NodeConfig> node_config(const config::Config& config) {
   node.dont_fragment = config.get_bool("agent", "dont_fragment");
   node.tunnel_csum = config.get_bool("agent", "tunnel_csum");
   node.dscp_inherit = config.get_bool("agent", "dscp_inherit");
+  // As the incumbent: the responder knows only what l2_population tells.
+  node.l2_population = config.get_bool("agent", "l2_population");
+  node.arp_responder = node.l2_population && config.get_bool("agent", "arp_responder");
+  node.nd_responder = node.arp_responder && config.get_bool("agent", "nd_responder");
+  node.drop_unknown_unicast = node.l2_population && config.get_bool("agent", "drop_unknown_unicast");
   if (const auto dscp = config.get_optional_int("agent", "dscp")) node.dscp = static_cast<int>(*dscp);
 
   auto mappings = config::parse_bridge_mappings(config.get_list("ovs", "bridge_mappings"));

@@ -64,6 +64,9 @@ class IntentSource {
   // The source writes what differs from what it holds; cheap when nothing does.
   virtual void report(NodeReport report) = 0;
   [[nodiscard]] virtual SourceStatus status() const = 0;
+  // Why a port is not one of intent()'s, and what to do, for an interface here that says it is that port; empty when
+  // nothing is wrong (it is about to come).
+  [[nodiscard]] virtual std::string why_not_here(const Uuid& port) const = 0;
 };
 
 }  // namespace ml2::intent

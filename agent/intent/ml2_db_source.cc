@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent/intent/ml2_remote.h"
 #include "datapath/base/log.h"
 #include "datapath/base/poll_loop.h"
 
@@ -93,6 +94,10 @@ void Ml2DbSource::report(NodeReport report) {
   report_ = std::move(report);
   write_due_ = true;
   write();
+}
+
+std::string Ml2DbSource::why_not_here(const Uuid& port) const {
+  return intent::why_not_here(rows_, options_.node.host, port);
 }
 
 SourceStatus Ml2DbSource::status() const {

@@ -38,6 +38,7 @@ class Ml2DbSource final : public IntentSource {
   [[nodiscard]] std::int64_t generation() const override { return generation_; }
   void report(NodeReport report) override;
   [[nodiscard]] SourceStatus status() const override;
+  [[nodiscard]] std::string why_not_here(const Uuid& port) const override;
 
  private:
   void read();

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "agent/intent/ml2_remote.h"
 #include "datapath/base/strong_id.h"
 #include "datapath/base/text.h"
 
@@ -92,6 +93,9 @@ Result<Port> read_port(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& bind
     }
     std::sort(port.fixed_ips.begin(), port.fixed_ips.end());
   }
+  auto pairs = read_address_pairs(rows, row, *mac);
+  if (!pairs) return forward_error(pairs);
+  port.allowed_address_pairs = std::move(*pairs);
   return port;
 }
 
@@ -130,6 +134,8 @@ std::map<std::string, std::string> configurations(const NodeConfig& node, const 
       {"tunneling_ip", node.local_ip ? node.local_ip->to_string() : ""},
       {"datapath_types", joined(report.datapath_types)},
       {"iface_types", joined(report.iface_types)},
+      {"l2_population", node.l2_population ? "true" : "false"},
+      {"arp_responder_enabled", node.arp_responder ? "true" : "false"},
   };
 }
 
@@ -229,6 +235,7 @@ Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node) {
   Intent intent{.node = node, .complete = true};
   std::map<Uuid, std::vector<const ovsdb::Ml2FixedIp*>> fixed_ips;
   for (const auto& [uuid, fixed_ip] : rows.fixed_ips) fixed_ips[fixed_ip.port].push_back(&fixed_ip);
+  Neighbourhood here;  // the segments that ports are bound to here
   for (const auto& [uuid, binding] : rows.bindings) {
     if (binding.host != node.host || binding.status != "ACTIVE") continue;
     const auto row = rows.ports.find(binding.port);
@@ -240,12 +247,14 @@ Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node) {
     }
     auto port = read_port(rows, binding, row->second, fixed_ips);
     if (port) {
+      here.segments.emplace(*binding.segment, port->segment);
       intent.ports.insert_or_assign(row->first, std::move(*port));
     } else {
       intent.refused.insert_or_assign(row->first, port.error().message);
     }
   }
   read_vteps(rows, intent);
+  read_neighbours(rows, here, intent);
   return intent;
 }
 

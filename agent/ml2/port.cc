@@ -176,8 +176,9 @@ Result<std::vector<ovsdb::Ml2AddressPair>> make_pairs(const std::vector<AddressP
     pair.ip_address = bare ? prefix->address().to_string() : prefix->to_string();
     if (request.mac_address) {
       const auto mac = Mac::parse(*request.mac_address);
-      if (!mac) {
-        return invalid(fmt::format("allowed address: {} is no MAC address", text::printable(*request.mac_address)));
+      if (!mac || mac->is_multicast() || mac->is_zero()) {
+        return invalid(
+            fmt::format("allowed address: {} is no unicast MAC address", text::printable(*request.mac_address)));
       }
       pair.mac_address = mac->to_string();
     }

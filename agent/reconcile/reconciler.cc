@@ -365,6 +365,11 @@ void Reconciler::confirm() {
 void Reconciler::find_problems() {
   std::set<std::string> problems;
   for (const auto& [object, reason] : desired_.waiting) problems.insert(fmt::format("{}: {}", object, reason));
+  for (const auto& [interface, port] : desired_.strangers) {
+    const std::string why = seams_.source.why_not_here(port);
+    if (!why.empty()) problems.insert(fmt::format("interface {}: kept off the network: {}", interface, why));
+  }
+  problems.insert(seams_.source.intent()->problems.begin(), seams_.source.intent()->problems.end());
   for (const std::string& sentence : canonical_.rejected()) problems.insert(sentence);
   if (!database_error_.empty()) problems.insert("Open_vSwitch database: " + database_error_);
   for (const auto& [name, bridge] : bridges_) {

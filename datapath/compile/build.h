@@ -7,11 +7,15 @@
 
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "datapath/compile/compile.h"
+#include "datapath/openflow/actions.h"
+#include "datapath/openflow/flow.h"
 #include "datapath/openflow/match.h"
 #include "datapath/openflow/pipeline.h"
 
@@ -33,6 +37,14 @@ struct UnmappedBridge {
   std::optional<OfPort> int_ofport;
   std::optional<OfPort> phy_ofport;
 };
+
+// How frames get to a VTEP: by which port.
+struct TunnelWay {
+  OfPort port;
+
+  friend auto operator<=>(const TunnelWay&, const TunnelWay&) = default;
+};
+using TunnelWays = std::map<IpAddress, TunnelWay>;  // of one tunnel type
 
 // A segment with at least one wired port here.
 struct LocalSegment {
@@ -56,6 +68,7 @@ struct Build {
   std::optional<OfPort> patch_tun;                            // on the integration bridge
   std::optional<OfPort> patch_int;                            // on the tunnel bridge
   std::map<NetworkType, std::vector<OfPort>> tunnel_ofports;  // of VTEP ports that have a number; sorted
+  std::map<NetworkType, TunnelWays> tunnel_ways;              // VTEPs that can be reached
   std::map<Uuid, Vif> vifs;                                   // the one interface chosen for each plugged port
   std::map<LocalVlanKey, LocalSegment> segments;
   // Interfaces of the integration bridge that are kept off every network, and under which cookie.
@@ -65,6 +78,8 @@ struct Build {
   // The number of interface `name` if it is there, on that bridge and of that type.
   [[nodiscard]] std::optional<OfPort> ofport(const std::string& name, const std::string& bridge,
                                              std::string_view type) const;
+  // Flows of one network or port, computed apart from the rest.
+  void merge(const std::string& bridge, of::FlowSet flows) { desired.flows[bridge].merge(flows); }
   template <class Table>
   void flow(const std::string& bridge, Table table, std::uint16_t priority, const of::Match& match,
             std::string actions, std::uint64_t cookie) {
@@ -72,6 +87,46 @@ struct Build {
                                            of::FlowBody{.actions = std::move(actions), .cookie = cookie});
   }
 };
+
+template <class Table>
+void add_flow(of::FlowSet& flows, Table table, std::uint16_t priority, const of::Match& match, std::string actions,
+              std::uint64_t cookie) {
+  flows.insert_or_assign(of::FlowKey{of::number(table), priority, match.text()},
+                         of::FlowBody{.actions = std::move(actions), .cookie = cookie});
+}
+
+// flows_tun.cc: a copy, without VLAN, with this key to each VTEP; whoever sends into tunnels does it by this. `ways`
+// in the order of send_order().
+void send_to_vteps(of::Actions<of::TunTable>& actions, TunnelKey key, std::span<const TunnelWay> ways);
+// Sorted, each once: the order of actions is part of what is compared.
+[[nodiscard]] std::vector<TunnelWay> send_order(std::vector<TunnelWay> ways);
+// All VTEPs of a type that can be reached, in that order.
+[[nodiscard]] std::vector<TunnelWay> ways_to_all(const Build& build, NetworkType type);
+
+// All that the flows of l2_population and of the responders for one network depend on.
+struct PopulatedNetwork {
+  LocalVlan vlan;
+  TunnelKey key;
+  std::uint64_t cookie = 0;
+  const RemoteSegment& remote;
+  const TunnelWays& ways;  // of the segment's type
+  // What LearnFromTun does with a frame of a MAC that may move: remembers it above what is written; empty while there
+  // is no way to br-int.
+  std::string learn_moved;
+  bool arp_responder = false;
+  bool nd_responder = false;
+};
+inline constexpr std::uint16_t kLearnedOfMoved = 3;  // priority in UcastToTun of what learn_moved remembers
+[[nodiscard]] of::FlowSet l2pop_flows(const PopulatedNetwork& network);      // flows_l2pop.cc
+[[nodiscard]] of::FlowSet responder_flows(const PopulatedNetwork& network);  // flows_responder.cc
+void compile_responder_tables(Build& build);                                 // flows_responder.cc: of all networks
+
+// Whether what a port sends is checked at all: not with port security off, nor for trusted owners.
+[[nodiscard]] bool is_checked(const Port& port);  // flows_antispoof.cc
+// Tables 24 and 25 for one port that is checked, and the way there.
+[[nodiscard]] of::FlowSet antispoof_flows(const Port& port, OfPort ofport);  // flows_antispoof.cc
+// The one of them that every frame but ARP and neighbour advertisements passes.
+[[nodiscard]] of::FlowKey antispoof_entry(OfPort ofport);  // flows_antispoof.cc
 
 // The features, in the order in which compile() calls them.
 void compile_bridges(Build& build);       // bridges.cc: bridges that exist or are made

@@ -1,4 +1,7 @@
 // Flows of the tunnel bridge (neutron openflow/native/br_tun.py): head-end replication, MAC learning.
+#include <algorithm>
+#include <utility>
+
 #include "datapath/compile/build.h"
 #include "datapath/openflow/actions.h"
 
@@ -27,29 +30,49 @@ void default_flows(Build& build) {
              Actions(TunTable::PatchLvToTun).goto_table(TunTable::UcastToTun).text(), cookie);
   build.flow(bridge, TunTable::PatchLvToTun, 0, Match().dl_dst_multicast(),
              Actions(TunTable::PatchLvToTun).goto_table(TunTable::FloodToTun).text(), cookie);
+  // Unknown unicast is dropped only while the intent is complete: only then is what is not known not there.
+  const bool drop_unknown = build.node().drop_unknown_unicast && build.intent.complete;
+  Actions unknown(TunTable::UcastToTun);
   build.flow(bridge, TunTable::UcastToTun, 0, Match(),
-             Actions(TunTable::UcastToTun).goto_table(TunTable::FloodToTun).text(), cookie);
+             drop_unknown ? unknown.drop().text() : unknown.goto_table(TunTable::FloodToTun).text(), cookie);
 }
 
 // From a tunnel, with its local VLAN on: the sender's MAC is remembered, then the frame goes to br-int.
-void learn_flow(Build& build, OfPort patch_int) {
+std::string learn_and_output(std::uint16_t priority, OfPort patch_int) {
   namespace field = of::field;
   namespace learn = of::learn;
   Actions actions(TunTable::LearnFromTun);
   actions.learn({.table = TunTable::UcastToTun,
                  .hard_timeout = kLearnedSeconds,
-                 .priority = 1,
+                 .priority = priority,
                  .cookie = cookie_of_learned(),
                  .steps = {learn::match({field::kVlanTci, 0, 11}), learn::match(field::kEthDst, field::kEthSrc),
                            learn::load(0, field::kVlanTci), learn::load(field::kTunId, field::kTunId),
                            learn::output(field::kInPort)}});
   actions.output(patch_int);
-  build.flow(build.node().tunnel_bridge, TunTable::LearnFromTun, 1, Match(), actions.text(), cookie_of_pipeline());
+  return actions.text();
 }
 
 void in_port(Build& build, OfPort port, TunTable next) {
   build.flow(build.node().tunnel_bridge, TunTable::Input, 1, Match().in_port(port),
              Actions(TunTable::Input).goto_table(next).text(), cookie_of_pipeline());
+}
+
+// With l2_population: where frames go is written, not learned, but for MACs that move.
+void populated(Build& build, const LocalSegment& local, TunnelKey key) {
+  const RemoteSegment nobody;
+  const auto remote = build.intent.remote.find(local.segment);
+  const PopulatedNetwork network{
+      .vlan = local.vlan,
+      .key = key,
+      .cookie = cookie_of(local.segment),
+      .remote = remote == build.intent.remote.end() ? nobody : remote->second,
+      .ways = build.tunnel_ways[local.segment.type],
+      .learn_moved = build.patch_int ? learn_and_output(kLearnedOfMoved, *build.patch_int) : std::string(),
+      .arp_responder = build.node().arp_responder,
+      .nd_responder = build.node().nd_responder};
+  build.merge(build.node().tunnel_bridge, l2pop_flows(network));
+  build.merge(build.node().tunnel_bridge, responder_flows(network));
 }
 
 void segment_flows(Build& build, const LocalSegment& local) {
@@ -59,11 +82,12 @@ void segment_flows(Build& build, const LocalSegment& local) {
   build.flow(bridge, table, 1, Match().tun_id(key),
              Actions(table).push_vlan().set_vlan_vid(local.vlan).goto_table(TunTable::LearnFromTun).text(),
              cookie_of(local.segment));
-  const auto ports = build.tunnel_ofports.find(local.segment.type);
-  if (ports == build.tunnel_ofports.end()) return;  // nowhere to flood to: the table's own drop
-  build.flow(bridge, TunTable::FloodToTun, 1, Match().dl_vlan(local.vlan),
-             Actions(TunTable::FloodToTun).pop_vlan().set_tun_id(key).output_list(ports->second).text(),
-             cookie_of(local.segment));
+  if (build.node().l2_population) return populated(build, local, key);
+  const std::vector<TunnelWay> ways = ways_to_all(build, local.segment.type);
+  if (ways.empty()) return;  // nowhere to flood to: the table's own drop
+  Actions flood(TunTable::FloodToTun);
+  send_to_vteps(flood, key, ways);
+  build.flow(bridge, TunTable::FloodToTun, 1, Match().dl_vlan(local.vlan), flood.text(), cookie_of(local.segment));
 }
 
 // Tunnels are off and the bridge still has our patch port: all flows of ours go; then the bridge is left alone.
@@ -76,15 +100,36 @@ void tunnels_off(Build& build) {
 
 }  // namespace
 
+void send_to_vteps(Actions<TunTable>& actions, TunnelKey key, std::span<const TunnelWay> ways) {
+  actions.pop_vlan().set_tun_id(key);
+  for (const TunnelWay& way : ways) actions.output(way.port);
+}
+
+std::vector<TunnelWay> send_order(std::vector<TunnelWay> ways) {
+  std::sort(ways.begin(), ways.end());
+  ways.erase(std::unique(ways.begin(), ways.end()), ways.end());
+  return ways;
+}
+
+std::vector<TunnelWay> ways_to_all(const Build& build, NetworkType type) {
+  std::vector<TunnelWay> ways;
+  const auto found = build.tunnel_ways.find(type);
+  if (found == build.tunnel_ways.end()) return ways;
+  for (const auto& [address, way] : found->second) ways.push_back(way);
+  return send_order(std::move(ways));
+}
+
 void compile_flows_tun(Build& build) {
   if (!build.node().has_tunnels()) {
     if (build.intent.complete) tunnels_off(build);
     return;
   }
   default_flows(build);
+  compile_responder_tables(build);
   if (build.patch_int) {
     in_port(build, *build.patch_int, TunTable::PatchLvToTun);
-    learn_flow(build, *build.patch_int);
+    build.flow(build.node().tunnel_bridge, TunTable::LearnFromTun, 1, Match(), learn_and_output(1, *build.patch_int),
+               cookie_of_pipeline());
   }
   for (const auto& [type, ports] : build.tunnel_ofports) {
     for (const OfPort port : ports) in_port(build, port, from_tunnel(type));

@@ -66,6 +66,14 @@ std::string trouble_with(const NodeConfig& node, const Facts& facts, const Vtep&
   return {};
 }
 
+// With l2_population a tunnel is there while some network of this host has a port at its other end.
+bool is_needed(const Intent& intent, const Vtep& vtep) {
+  if (!intent.node.l2_population) return true;
+  return std::any_of(intent.remote.begin(), intent.remote.end(), [&](const auto& entry) {
+    return entry.first.type == vtep.type && entry.second.vteps.contains(vtep.address);
+  });
+}
+
 }  // namespace
 
 void compile_tunnel_ports(Build& build) {
@@ -80,7 +88,7 @@ void compile_tunnel_ports(Build& build) {
   }
 
   for (const Vtep& vtep : build.intent.vteps) {
-    if (!node.tunnel_types.contains(vtep.type)) continue;
+    if (!node.tunnel_types.contains(vtep.type) || !is_needed(build.intent, vtep)) continue;
     const std::string name = tunnel_port_name(vtep.type, vtep.address);
     const std::string type = interface_type(vtep);
     const std::string object = fmt::format("vtep {} {}", to_string(vtep.type), vtep.address.to_string());
@@ -98,6 +106,7 @@ void compile_tunnel_ports(Build& build) {
     // Without a local_ip the ports that are there go on working.
     if (const auto ofport = build.ofport(name, node.tunnel_bridge, type)) {
       build.tunnel_ofports[vtep.type].push_back(*ofport);
+      build.tunnel_ways[vtep.type].insert_or_assign(vtep.address, TunnelWay{*ofport});
     } else if (local_trouble.empty()) {
       const auto fact = build.facts.interfaces.find(name);
       const bool refused = fact != build.facts.interfaces.end() && !fact->second.error.empty();

@@ -172,6 +172,14 @@ void wire(Build& build, const Port& port, const Vif& vif, LocalVlan vlan) {
   DesiredVif row;
   row.tag = vlan.value();
   row.other_config = other_config_of(port.segment, vlan);
+  if (build.node().anti_spoofing && is_checked(port)) {
+    const std::string& bridge = build.node().integration_bridge;
+    row.hold_tag = !vif.fact->ofport;
+    if (vif.fact->ofport) {
+      row.tag_after = {bridge, antispoof_entry(*vif.fact->ofport)};
+      build.merge(bridge, antispoof_flows(port, *vif.fact->ofport));
+    }
+  }
   build.desired.vifs.insert_or_assign(vif.fact->port, std::move(row));
   build.segments.emplace(key_of(port.segment), LocalSegment{port.segment, vlan});
 
@@ -242,6 +250,7 @@ void compile_vifs(Build& build) {
     for (const Vif& vif : vifs) {
       if (known && vif.interface == build.vifs.at(id).interface) continue;
       kill(build, vif, id);
+      if (!known && !build.intent.refused.contains(id)) build.desired.strangers.emplace(vif.interface, id);
       if (!known) continue;
       PortState& state = build.desired.port_states[id];
       if (!state.warning.empty()) state.warning += "; ";

@@ -1,6 +1,7 @@
 // Flows: one atomic bundle per bridge; additions and changes first, deletions last.
 #include <fmt/format.h>
 
+#include <set>
 #include <utility>
 
 #include "datapath/base/delta.h"
@@ -43,10 +44,25 @@ void diff_bridge(const std::string& bridge, const of::FlowSet& desired, const of
   }
   for (const of::FlowMod& mod : bundle.mods) plan.pending_cookies.insert(mod.body.cookie);
 
+  // Where the intent's word on a MAC changes, what was heard of it before is no longer true.
+  std::set<of::FlowKey> forgotten;
+  const auto forget = [&](const of::FlowKey& written) {
+    for (const of::FlowKey& key : learned_keys(written)) {
+      const auto learned = actual.find(key);
+      if (complete && learned != actual.end() && is_learned(key, learned->second) &&
+          is_removable(learned->second.cookie, incumbent)) {
+        forgotten.insert(key);
+      }
+    }
+  };
+  for (const auto& [key, body] : changes.change) forget(key);
+  for (const auto& [key, body] : changes.remove) forget(key);
+  for (const of::FlowKey& key : forgotten) bundle.mods.push_back({Command::Delete, key, {}});
+
   std::size_t withheld = 0;
   for (const auto& [key, body] : changes.remove) {
     if (!is_removable(body.cookie, incumbent)) continue;
-    if (is_learned(key, body) && learned_rightly(key, body, desired)) continue;
+    if (is_learned(key, body) && (learned_rightly(key, body, desired) || forgotten.contains(key))) continue;
     if (!complete) {
       ++withheld;
       if (body.actions == "drop") plan.pending_cookies.insert(body.cookie);  // it still cuts a port off

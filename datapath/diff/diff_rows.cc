@@ -307,7 +307,29 @@ class RowDiff {
 
   // --- VM ports ---
 
+  // The port stays where it is until what it sends is checked.
+  bool waits_for_flow(const PortRow& row, const DesiredVif& vif) {
+    if (vif.hold_tag) {  // its number is what it waits for; compile() has said so
+      plan_.pending_ports.insert(row.name);
+      return true;
+    }
+    if (!vif.tag_after) return false;
+    const auto& [bridge, key] = *vif.tag_after;
+    const auto flows = desired_.flows.find(bridge);
+    const auto there = actual_.flows.find(bridge);
+    if (flows != desired_.flows.end() && there != actual_.flows.end() && there->second != nullptr) {
+      const auto wanted = flows->second.find(key);
+      const auto flow = there->second->find(key);
+      const bool known = wanted != flows->second.end() && flow != there->second->end();
+      if (known && flow->second.actions == wanted->second.actions) return false;
+    }
+    held(fmt::format("VLAN of port {}: not until its anti-spoofing flows are in", row.name));
+    plan_.pending_ports.insert(row.name);
+    return true;
+  }
+
   void diff_vif(const PortRow& row, const DesiredVif& vif) {
+    if (row.tag != vif.tag && waits_for_flow(row, vif)) return;
     const std::size_t before = operations().size();
     const std::string mode = vif.dead ? "trunk" : "";
     const std::set<std::int64_t> trunks = vif.dead ? std::set<std::int64_t>{kDeadVlan} : std::set<std::int64_t>{};

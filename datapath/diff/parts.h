@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "datapath/diff/plan.h"
 #include "datapath/model/desired.h"
@@ -27,5 +28,9 @@ void diff_rows(const Desired& desired, const Actual& actual, Plan& plan);
 // Whether a learned flow of the tunnel bridge is what would be learned today: a frame from that tunnel port with that
 // key gets that local VLAN.
 [[nodiscard]] bool learned_rightly(const of::FlowKey& key, const of::FlowBody& body, const of::FlowSet& desired);
+
+// The matches under which the switch may have learned the MAC of a written entry of table UcastToTun ("dl_vlan=1,
+// dl_dst=..."); empty for anything else.
+[[nodiscard]] std::vector<of::FlowKey> learned_keys(const of::FlowKey& written);
 
 }  // namespace ml2

@@ -54,6 +54,10 @@ struct DesiredVif {
   bool dead = false;      // kept off every network: tag 4095, vlan_mode trunk, trunks [4095] (kDeadVlan)
   bool released = false;  // nothing of ours stays in the row: no tag, no mode, none of the five keys (--cleanup)
   std::map<std::string, std::string> other_config;
+  // The tag is set only once this flow is in the switch (bridge, key), so that no frame gets into the network
+  // unchecked. The anti-spoofing flows of a port come in one bundle: one of them stands for all.
+  std::optional<std::pair<std::string, of::FlowKey>> tag_after;
+  bool hold_tag = false;  // that flow cannot be written yet: the port has no OpenFlow number
 
   friend bool operator==(const DesiredVif&, const DesiredVif&) = default;
 };
@@ -78,6 +82,7 @@ struct Desired {
   std::map<std::string, of::FlowSet> flows;      // by bridge name; bridges without an entry are left alone
   LocalVlans local_vlans;                        // into the next step's Facts
   std::map<Uuid, PortState> port_states;         // one for each port of the intent, refused ones too
+  std::map<std::string, Uuid> strangers;         // Interfaces kept off: the port that each says it is is not ours
   std::map<std::string, std::string> waiting;    // anything else: object ("bridge br-ex") -> what it waits for
   bool complete = false;                         // Intent::complete: without it nothing is deleted
   // How diff/ knows the tunnel ports that the incumbent left: on this bridge, of its names, with this local_ip. While

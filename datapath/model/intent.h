@@ -21,6 +21,14 @@
 
 namespace ml2 {
 
+// An address beside its own that a port may send from.
+struct AddressPair {
+  Mac mac;  // the port's own where none was given
+  IpNetwork network;
+
+  friend auto operator<=>(const AddressPair&, const AddressPair&) = default;
+};
+
 // A port that is bound to this host.
 struct Port {
   Uuid id;
@@ -32,6 +40,7 @@ struct Port {
   std::string device_owner;
   bool port_security_enabled = true;
   std::set<Uuid> security_groups;
+  std::vector<AddressPair> allowed_address_pairs;  // sorted
 
   friend bool operator==(const Port&, const Port&) = default;
 };
@@ -46,11 +55,35 @@ struct Vtep {
   friend auto operator<=>(const Vtep&, const Vtep&) = default;
 };
 
+// A port that another host has wired (l2_population).
+struct RemotePort {
+  Mac mac;
+  IpAddress vtep;                   // of its host, of the segment's type
+  std::vector<IpAddress> answered;  // what ARP and ND are answered for here; sorted
+  bool router = false;              // its neighbour advertisements have the router flag (RFC 4861 section 4.4)
+
+  friend bool operator==(const RemotePort&, const RemotePort&) = default;
+};
+
+// What other hosts have of one segment (l2_population). Flows of a network depend on this and on no other network's.
+struct RemoteSegment {
+  std::set<IpAddress> vteps;      // of hosts with a wired port of it: where broadcasts go
+  std::vector<RemotePort> ports;  // by MAC
+  // MACs that more than one port may send from (allowed address pairs): what was heard last beats what is written.
+  std::set<Mac> shared_macs;
+  bool any_mac = false;  // some port of another host may send from any MAC: its port security is off
+
+  friend bool operator==(const RemoteSegment&, const RemoteSegment&) = default;
+};
+
 struct Intent {
   NodeConfig node;
   std::map<Uuid, Port> ports;
-  std::set<Vtep> vteps;                 // of other hosts; of the types in node.tunnel_types only
+  std::set<Vtep> vteps;  // of other hosts; of the types in node.tunnel_types only
+  // Of the tunnel segments that have a port bound here; empty without l2_population.
+  std::map<Segment, RemoteSegment> remote;
   std::map<Uuid, std::string> refused;  // ports bound here whose rows make no sense: why
+  std::set<std::string> problems;       // what does not fit between this host and others: sentences for an operator
   // The source was read whole at least once and answers now. While false nothing may be deleted on its account.
   bool complete = false;
 

@@ -37,6 +37,12 @@ struct NodeConfig {
   bool tunnel_csum = false;                            // [agent] outer checksum
   std::optional<int> dscp;                             // [agent] outer DSCP, 0-63
   bool dscp_inherit = false;                           // [agent]
+  // [agent] where other hosts' ports are comes from the intent (Intent::remote), not from flooded traffic
+  bool l2_population = false;
+  bool arp_responder = false;         // [agent] answer ARP for those ports here; false without l2_population
+  bool nd_responder = false;          // [agent] the same for IPv6; false without arp_responder
+  bool drop_unknown_unicast = false;  // [agent] of tunnel networks; false without l2_population
+  bool anti_spoofing = true;          // tables 24 and 25; false when the firewall driver does it itself
 
   [[nodiscard]] bool has_tunnels() const { return !tunnel_types.empty(); }
   friend bool operator==(const NodeConfig&, const NodeConfig&) = default;

@@ -98,6 +98,12 @@ class Actions {
   // Registers and other numbers that Open vSwitch prints in hexadecimal.
   Actions& set_reg(const Field& reg, std::uint32_t value) { return add(action::set_number(value, reg, true)); }
   Actions& set_arp_op(std::uint16_t operation) { return add(action::set_number(operation, field::kArpOp, false)); }
+  Actions& set_icmp6_type(std::uint8_t type) { return add(action::set_number(type, field::kIcmpv6Type, false)); }
+  // The 32 bits before the target of neighbour discovery: in an advertisement R, S and O are the highest three.
+  Actions& set_nd_flags(std::uint32_t flags) { return add(action::set_number(flags, field::kNdReserved, false)); }
+  Actions& set_nd_options_type(std::uint8_t type) {
+    return add(action::set_number(type, field::kNdOptionsType, false));
+  }
   Actions& set_field(const Mac& mac, const Field& to) { return add(action::set_text(mac.to_string(), to)); }
   Actions& set_field(const IpAddress& address, const Field& to) {
     return add(action::set_text(address.to_string(), to));

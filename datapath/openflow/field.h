@@ -30,6 +30,12 @@ inline constexpr Field kArpSpa{"arp_spa", "NXM_OF_ARP_SPA"};
 inline constexpr Field kArpTpa{"arp_tpa", "NXM_OF_ARP_TPA"};
 inline constexpr Field kArpSha{"arp_sha", "NXM_NX_ARP_SHA"};
 inline constexpr Field kArpTha{"arp_tha", "NXM_NX_ARP_THA"};
+inline constexpr Field kIpv6Src{"ipv6_src", "NXM_NX_IPV6_SRC"};
+inline constexpr Field kIpv6Dst{"ipv6_dst", "NXM_NX_IPV6_DST"};
+inline constexpr Field kIcmpv6Type{"icmpv6_type", "NXM_NX_ICMPV6_TYPE"};
+inline constexpr Field kNdTll{"nd_tll", "NXM_NX_ND_TLL"};
+inline constexpr Field kNdReserved{"nd_reserved", "ERICOXM_OF_ICMPV6_ND_RESERVED"};
+inline constexpr Field kNdOptionsType{"nd_options_type", "ERICOXM_OF_ICMPV6_ND_OPTIONS_TYPE"};
 inline constexpr Field kReg5{"reg5", "NXM_NX_REG5"};
 inline constexpr Field kReg6{"reg6", "NXM_NX_REG6"};
 }  // namespace field

@@ -60,6 +60,7 @@ Match& Match::dl_dst(const Mac& mac) { return put(Slot::DlDst, "dl_dst=" + mac.t
 Match& Match::dl_dst_unicast() { return put(Slot::DlDst, "dl_dst=00:00:00:00:00:00/01:00:00:00:00:00"); }
 Match& Match::dl_dst_multicast() { return put(Slot::DlDst, "dl_dst=01:00:00:00:00:00/01:00:00:00:00:00"); }
 Match& Match::dl_dst_broadcast() { return put(Slot::DlDst, "dl_dst=ff:ff:ff:ff:ff:ff"); }
+Match& Match::dl_dst_solicited_node() { return put(Slot::DlDst, "dl_dst=33:33:ff:00:00:00/ff:ff:ff:00:00:00"); }
 
 Match& Match::tun_id(TunnelKey key) { return put(Slot::TunId, fmt::format("tun_id={:#x}", key.value())); }
 
@@ -114,6 +115,9 @@ Match& Match::nd_target(const IpAddress& address) { return nd_target(host(addres
 Match& Match::nd_target(const IpNetwork& value) {
   ML2_CHECK(value.address().is_v6(), "neighbour discovery is of IPv6");
   return icmp6().network(Slot::NdTarget, "nd_target", value);
+}
+Match& Match::nd_options_type(std::uint8_t type) {
+  return icmp6().put(Slot::NdOptionsType, fmt::format("nd_options_type={}", type));
 }
 Match& Match::tp_src(std::uint16_t port) { return put(Slot::TpSrc, fmt::format("tp_src={}", port)); }
 Match& Match::tp_dst(std::uint16_t port) { return put(Slot::TpDst, fmt::format("tp_dst={}", port)); }

@@ -42,6 +42,7 @@ class Match {
   Match& dl_dst_unicast();    // group bit 0
   Match& dl_dst_multicast();  // group bit 1: multicast and broadcast
   Match& dl_dst_broadcast();
+  Match& dl_dst_solicited_node();  // 33:33:ff:.. of ff02::1:ff00:0/104 (RFC 4291 section 2.7.1, RFC 2464 section 7)
 
   // The key of the tunnel the frame came out of.
   Match& tun_id(TunnelKey key);
@@ -76,6 +77,8 @@ class Match {
   // Target of a neighbour solicitation or advertisement; needs icmp6_type(135) or icmp6_type(136).
   Match& nd_target(const IpAddress& address);
   Match& nd_target(const IpNetwork& network);
+  // Type of the first option: 1 source, 2 target link-layer address (RFC 4861 section 4.6.1).
+  Match& nd_options_type(std::uint8_t type);
   // Ports of tcp(), udp(), tcp6(), udp6().
   Match& tp_src(std::uint16_t port);
   Match& tp_dst(std::uint16_t port);
@@ -105,6 +108,7 @@ class Match {
     ArpSha,
     IcmpType,
     NdTarget,
+    NdOptionsType,
     TpSrc,
     TpDst,
   };

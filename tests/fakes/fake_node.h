@@ -28,6 +28,7 @@ class FakeSource final : public intent::IntentSource {
   [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
   void report(intent::NodeReport report) override { report_ = std::move(report); }
   [[nodiscard]] intent::SourceStatus status() const override { return {.kind = "test", .where = "memory"}; }
+  [[nodiscard]] std::string why_not_here(const Uuid& port) const override { return "no port " + port.to_string(); }
 
   [[nodiscard]] std::int64_t generation() const override { return generation_; }
   void ask_for(std::int64_t generation) { generation_ = generation; }

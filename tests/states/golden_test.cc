@@ -129,6 +129,44 @@ TEST(Incumbent, VxlanNetwork) {
   }
 }
 
+// The incumbent's flows are all there; what differs is listed.
+TEST(Incumbent, AntiSpoofing) {
+  Intent intent = incumbent_intent();
+  intent.node.anti_spoofing = true;
+  Facts facts = incumbent_facts(intent);
+  plug(intent, facts, 1, 3, vxlan(101, 1270), 1);
+  intent.ports.begin()->second.fixed_ips = {ip("192.168.1.42")};
+  std::vector<std::string> ours = dump(compile(intent, facts).flows.at("br-int"));
+  std::vector<std::string> expected = lines_of("incumbent-vxlan.br-int.flows");
+  for (const char* line :
+       {// Capture 01-vxlan-noop-firewall.
+        "priority=10,icmp6,in_port=3,icmp_type=136 actions=goto_table:24",
+        "priority=10,arp,in_port=3 actions=goto_table:24", "priority=9,in_port=3 actions=goto_table:25",
+        "table=24, priority=2,arp,in_port=3,arp_spa=192.168.1.42 actions=goto_table:25",
+        "table=25, priority=2,in_port=3,dl_src=fa:16:3e:78:b2:82 actions=goto_table:30",
+        // There goto_table:59: the sender's MAC was not looked at.
+        "table=24, priority=2,icmp6,in_port=3,icmp_type=136,nd_target=fe80::f816:3eff:fe78:b282 "
+        "actions=goto_table:25",
+        // Not there: the counters of what is dropped.
+        "table=24, priority=1,in_port=3 actions=drop", "table=25, priority=1,in_port=3 actions=drop"}) {
+    expected.emplace_back(line);
+  }
+  std::sort(expected.begin(), expected.end());
+  EXPECT_EQ(ours, expected);
+}
+
+TEST(Incumbent, L2Population) {
+  Intent intent = incumbent_intent();
+  intent.node.l2_population = intent.node.arp_responder = true;
+  Facts facts = incumbent_facts(intent);
+  plug(intent, facts, 1, 3, vxlan(101, 1270), 1);
+  RemoteSegment& remote = intent.remote[vxlan(101, 1270)];
+  remote.vteps = {ip("10.98.0.12")};
+  remote.ports = {
+      RemotePort{.mac = mac("fa:16:3e:5e:83:ae"), .vtep = ip("10.98.0.12"), .answered = {ip("192.168.1.44")}}};
+  EXPECT_EQ(dump(compile(intent, facts).flows.at("br-tun")), lines_of("incumbent-l2pop.br-tun.flows"));
+}
+
 TEST(Incumbent, AllTypes) {
   Intent intent = incumbent_intent();
   intent.node.tunnel_types = {NetworkType::Vxlan, NetworkType::Gre, NetworkType::Geneve};

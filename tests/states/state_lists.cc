@@ -86,11 +86,66 @@ std::vector<State> tunnels_over_ipv6() {
   return {state};
 }
 
+RemotePort remote_port(const char* address, const char* vtep, std::vector<IpAddress> answered) {
+  return RemotePort{.mac = mac(address), .vtep = ip(vtep), .answered = std::move(answered)};
+}
+
+std::vector<State> l2_population() {
+  const Segment segment = vxlan(101, 1270);
+  State alone = base_state().named("alone");
+  NodeConfig& node = alone.intent.node;
+  node.l2_population = node.arp_responder = node.nd_responder = true;
+  alone.port(1, segment).vtep(kVxlan, "10.0.0.2").vtep(kVxlan, "10.0.0.3").vtep(kVxlan, "10.0.0.4");
+  alone.intent.remote[segment];
+  // Two hosts have ports of the network, the third has none: no tunnel to it.
+  State neighbours = alone.named("neighbours");
+  RemoteSegment& remote = neighbours.intent.remote[segment];
+  remote.vteps = {ip("10.0.0.2"), ip("10.0.0.3")};
+  remote.ports = {remote_port("fa:16:3e:00:01:02", "10.0.0.2", {ip("10.1.0.2"), ip("fd01::2")}),
+                  remote_port("fa:16:3e:00:01:03", "10.0.0.3", {ip("10.1.0.1"), ip("fd01::1")})};
+  remote.ports[1].router = true;
+  // A port has gone to the other host, and two others may send from one MAC.
+  State moved = neighbours.named("moved");
+  RemoteSegment& after = moved.intent.remote[segment];
+  after.vteps = {ip("10.0.0.3")};
+  after.ports[0].vtep = ip("10.0.0.3");
+  after.shared_macs = {mac("00:00:5e:00:01:0a"), mac("fa:16:3e:00:01:03")};
+  State strict = moved.named("unknown_unicast_dropped");
+  strict.intent.node.drop_unknown_unicast = true;
+  strict.intent.remote[segment].any_mac = true;
+  return {alone, neighbours, moved, strict};
+}
+
+std::vector<State> anti_spoofing() {
+  State checked = base_state().named("checked");
+  checked.intent.node.anti_spoofing = true;
+  checked.port(1, vxlan(101, 1270)).port(2, vlan(102, "physnet1", 100)).port(3, vxlan(101, 1270));
+  Port& port = checked.intent.ports.at(uuid_of(1));
+  port.fixed_ips = {ip("10.1.0.5"), ip("fd01::5")};
+  State pairs = checked.named("pairs");
+  const auto pair = [](const Mac& from, const char* network) {
+    return AddressPair{.mac = from, .network = IpNetwork::parse(network).value()};
+  };
+  pairs.intent.ports.at(uuid_of(1)).allowed_address_pairs = {pair(port.mac, "10.20.30.0/24"),
+                                                             pair(mac("00:00:5e:00:01:0a"), "fd01::100")};
+  pairs.intent.ports.at(uuid_of(2)).allowed_address_pairs = {pair(mac("fa:16:3e:00:00:02"), "0.0.0.0/0")};
+  State unchecked = checked.named("unchecked");
+  unchecked.intent.ports.at(uuid_of(1)).port_security_enabled = false;
+  unchecked.intent.ports.at(uuid_of(2)).device_owner = "network:dhcp";
+  return {checked, pairs, unchecked};
+}
+
 }  // namespace
 
 std::map<std::string, std::vector<State>> state_lists() {
-  return {{"tunnels", tunnels()}, {"all_types", all_types()}, {"ports", ports()},
-          {"bridges", bridges()}, {"local_ip", local_ip()},   {"tunnels_over_ipv6", tunnels_over_ipv6()}};
+  return {{"tunnels", tunnels()},
+          {"all_types", all_types()},
+          {"ports", ports()},
+          {"bridges", bridges()},
+          {"local_ip", local_ip()},
+          {"tunnels_over_ipv6", tunnels_over_ipv6()},
+          {"l2_population", l2_population()},
+          {"anti_spoofing", anti_spoofing()}};
 }
 
 }  // namespace ml2::testing

@@ -48,6 +48,7 @@ State emptied(const State& state) {
   empty.intent.ports.clear();
   empty.intent.refused.clear();
   empty.intent.vteps.clear();
+  empty.intent.remote.clear();
   empty.plugged.clear();
   return empty;
 }

@@ -83,6 +83,7 @@ State base_state() {
   node.bridge_mappings = {{"physnet1", "br-ex"}};
   node.local_ip = ip("10.0.0.1");
   node.tunnel_types = {NetworkType::Vxlan};
+  node.anti_spoofing = false;  // a list of its own
   state.intent.complete = true;
   state.bridges = {"br-ex"};
   state.addresses = {ip("10.0.0.1"), ip("127.0.0.1")};
@@ -232,6 +233,12 @@ void World::check_isolation() const {
     if (network == row.other_config.end()) continue;
     const auto [known, first] = networks.emplace(*row.tag, network->second);
     EXPECT_TRUE(first || known->second == network->second) << name << " shares VLAN " << *row.tag;
+  }
+  for (const auto& [name, vif] : desired.vifs) {
+    const auto row = actual.vswitch.ports.find(name);
+    if (!vif.tag_after || row == actual.vswitch.ports.end() || row->second.tag != vif.tag) continue;
+    const of::FlowSet& flows = *actual.flows.at(vif.tag_after->first);
+    EXPECT_TRUE(flows.contains(vif.tag_after->second)) << name << " is in a network and what it sends is not checked";
   }
   for (const auto& [name, row] : actual.vswitch.interfaces) {
     const auto peer = row.options.find("peer");

@@ -78,6 +78,31 @@ TEST(DiffFlows, ForeignFlowsStay) {
   EXPECT_THAT(plan.bundles.at("br-int").mods, ElementsAre(of::FlowMod{Command::Add, key(0, 0), body("NORMAL")}));
 }
 
+TEST(DiffFlows, WhatWasHeardOfAMacGoesWhenTheIntentChangesItsEntry) {
+  const of::FlowKey written = key(20, 2, "dl_vlan=1,dl_dst=fa:16:3e:00:00:02");
+  const of::FlowKey heard = key(20, 3, "vlan_tci=0x0001/0x0fff,dl_dst=fa:16:3e:00:00:02");
+  const of::FlowKey other = key(20, 3, "vlan_tci=0x0001/0x0fff,dl_dst=fa:16:3e:00:00:03");
+  const of::FlowBody way = {.actions = "load:0->NXM_OF_VLAN_TCI[],load:0x4f6->NXM_NX_TUN_ID[],output:2",
+                            .cookie = kOurs,
+                            .hard_timeout = 300};
+  of::FlowSet desired{{key(0, 1, "in_port=2"), body("goto_table:4")},
+                      {key(4, 1, "tun_id=0x4f6"), body("push_vlan:0x8100,set_field:4097->vlan_vid,goto_table:10")}};
+  of::FlowSet actual = desired;
+  desired.emplace(written, body("output:3"));
+  actual.insert({{heard, way}, {other, way}});
+  // New: what was heard may be right, and stays. Changed or removed: it was true before.
+  EXPECT_THAT(plan_for(desired, actual).bundles.at("br-int").mods,
+              ElementsAre(of::FlowMod{Command::Add, written, body("output:3")}));
+  actual.emplace(written, body("output:2"));
+  EXPECT_THAT(
+      plan_for(desired, actual).bundles.at("br-int").mods,
+      ElementsAre(of::FlowMod{Command::Modify, written, body("output:3")}, of::FlowMod{Command::Delete, heard, {}}));
+  desired.erase(written);
+  EXPECT_THAT(plan_for(desired, actual).bundles.at("br-int").mods,
+              ElementsAre(of::FlowMod{Command::Delete, heard, {}}, of::FlowMod{Command::Delete, written, {}}));
+  EXPECT_THAT(plan_for(desired, actual, false).bundles, IsEmpty());
+}
+
 TEST(DiffFlows, TheIncumbentsFlowsGoWithOneBundle) {
   constexpr std::uint64_t kTheirs = 0x24c70b78847e2170;
   const of::FlowSet desired{{key(0, 0), body("goto_table:59")}, {key(23, 0), body("drop")}};

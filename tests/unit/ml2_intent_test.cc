@@ -3,9 +3,13 @@
 
 #include <gmock/gmock.h>
 
+#include "agent/intent/ml2_remote.h"
+
 namespace ml2::intent {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -139,6 +143,141 @@ TEST(ReadIntent, VtepsAreOtherHostsEndpointsOfOurTypes) {
   const Intent intent = read_intent(db.rows, db.node);
   ASSERT_THAT(intent.vteps, SizeIs(1));
   EXPECT_EQ(intent.vteps.begin()->host, "hv2");
+}
+
+// The rows of the one network again, with a second port of it on host hv2 (vxlan endpoint 192.0.2.2).
+struct TwoHosts : Rows {
+  Uuid other = Uuid::random(), other_binding = Uuid::random();
+  Uuid host = Uuid::random(), endpoint = Uuid::random();
+
+  TwoHosts() {
+    node.l2_population = node.arp_responder = node.nd_responder = true;
+    rows.ports[other] = {.uuid = other, .network = network, .name = "vm2", .mac_address = "fa:16:3e:00:00:02"};
+    rows.ports[other].status = "ACTIVE";
+    rows.bindings[other_binding] = {
+        .uuid = other_binding, .port = other, .host = "hv2", .vif_type = "ovs", .segment = segment};
+    add_fixed_ip(other, "10.0.0.2");
+    add_fixed_ip(other, "fd01::2");
+    rows.endpoints[endpoint] = {.uuid = endpoint, .tunnel_type = "vxlan", .ip_address = "192.0.2.2"};
+    rows.hosts[host] = {
+        .uuid = host, .name = "hv2", .heartbeat = 5, .tunnel_types = {"vxlan"}, .endpoints = {endpoint}};
+  }
+  Uuid add_fixed_ip(const Uuid& of, const std::string& ip) {
+    const Uuid id = Uuid::random();
+    rows.fixed_ips[id] = {.uuid = id, .port = of, .ip_address = ip};
+    return id;
+  }
+  void add_pair(const Uuid& to, const std::string& ip, std::optional<std::string> mac = {}) {
+    const Uuid id = Uuid::random();
+    rows.address_pairs[id] = {.uuid = id, .mac_address = std::move(mac), .ip_address = ip};
+    rows.ports[to].allowed_address_pairs.insert(id);
+  }
+  [[nodiscard]] RemoteSegment remote() const {
+    const Intent intent = read_intent(rows, node);
+    EXPECT_EQ(intent.remote.size(), 1U);
+    return intent.remote.empty() ? RemoteSegment() : intent.remote.begin()->second;
+  }
+};
+
+TEST(ReadRemote, PortsThatOtherHostsHaveWired) {
+  TwoHosts db;
+  const RemoteSegment remote = db.remote();
+  EXPECT_THAT(remote.vteps, ElementsAre(*IpAddress::parse("192.0.2.2")));
+  ASSERT_EQ(remote.ports.size(), 1U);
+  EXPECT_EQ(remote.ports[0].mac, *Mac::parse("fa:16:3e:00:00:02"));
+  EXPECT_THAT(remote.ports[0].answered, ElementsAre(*IpAddress::parse("10.0.0.2"), *IpAddress::parse("fd01::2")));
+  EXPECT_FALSE(remote.ports[0].router);
+  EXPECT_THAT(read_intent(db.rows, db.node).problems, IsEmpty());
+  db.rows.ports[db.other].status = "DOWN";
+  EXPECT_EQ(db.remote(), RemoteSegment());
+  db.rows.ports[db.other].status = "ACTIVE";
+  db.rows.bindings[db.other_binding].status = "INACTIVE";
+  EXPECT_EQ(db.remote(), RemoteSegment());
+  db.node.l2_population = false;
+  EXPECT_THAT(read_intent(db.rows, db.node).remote, IsEmpty());
+}
+
+TEST(ReadRemote, NothingOfNetworksWithoutAPortHere) {
+  TwoHosts db;
+  db.rows.bindings.erase(db.binding);
+  EXPECT_THAT(read_intent(db.rows, db.node).remote, IsEmpty());
+}
+
+TEST(ReadRemote, RoutersAreKnownAsSuch) {
+  TwoHosts db;
+  db.rows.ports[db.other].device_owner = "network:router_interface";
+  EXPECT_TRUE(db.remote().ports.at(0).router);
+  EXPECT_THAT(db.remote().ports.at(0).answered, Contains(*IpAddress::parse("fe80::f816:3eff:fe00:2")));
+  db.rows.ports[db.other].device_owner = "compute:nova";
+  EXPECT_FALSE(db.remote().ports.at(0).router);
+  const Uuid subnet = Uuid::random();
+  db.rows.subnets[subnet] = {.uuid = subnet, .network = db.network, .gateway_ip = "fd01::2"};
+  EXPECT_TRUE(db.remote().ports.at(0).router);
+}
+
+TEST(ReadRemote, AddressesThatMayMoveAreNotAnsweredForTheirOwner) {
+  TwoHosts db;
+  db.add_pair(db.port, "10.0.0.2");
+  db.add_pair(db.port, "fd01::/64", "00:00:5E:00:01:0a");
+  const RemoteSegment remote = db.remote();
+  EXPECT_THAT(remote.ports.at(0).answered, ElementsAre(*IpAddress::parse("fd01::2")));
+  EXPECT_THAT(remote.shared_macs, ElementsAre(*Mac::parse("00:00:5e:00:01:0a")));
+  const Port& own = read_intent(db.rows, db.node).ports.at(db.port);
+  ASSERT_EQ(own.allowed_address_pairs.size(), 2U);
+  EXPECT_EQ(own.allowed_address_pairs[0].mac, *Mac::parse("00:00:5e:00:01:0a"));
+  EXPECT_EQ(own.allowed_address_pairs[1].mac, own.mac);
+  // Its own pair for its own address changes nothing.
+  TwoHosts same;
+  same.add_pair(same.other, "10.0.0.2");
+  EXPECT_EQ(same.remote().ports.at(0).answered.size(), 2U);
+}
+
+TEST(ReadIntent, RefusesAddressPairsThatMakeNoSense) {
+  TwoHosts db;
+  db.add_pair(db.port, "10.0.0.0/33");
+  EXPECT_THAT(read_intent(db.rows, db.node).refused.at(db.port), HasSubstr("10.0.0.0/33"));
+  TwoHosts mac;
+  mac.add_pair(mac.port, "10.0.0.0/24", "01:00:5e:00:00:01");
+  EXPECT_THAT(read_intent(mac.rows, mac.node).refused.at(mac.port), HasSubstr("01:00:5e:00:00:01"));
+}
+
+TEST(ReadIntent, OfTwoPortsWithOneAddressTheOneThatIsWiredKeepsIt) {
+  TwoHosts db;
+  db.rows.ports[db.port].mac_address = "FA:16:3E:00:00:02";
+  EXPECT_THAT(read_intent(db.rows, db.node).refused.at(db.port),
+              AllOf(HasSubstr("fa:16:3e:00:00:02"), HasSubstr("vm2"), HasSubstr("hv2"), HasSubstr("keeps it")));
+  db.rows.ports[db.port].status = "ACTIVE";
+  db.rows.ports[db.other].status = "ERROR";
+  EXPECT_THAT(read_intent(db.rows, db.node).refused, IsEmpty());
+  // The one that was refused stays so while the other is unplugged.
+  db.rows.ports[db.port].status = "DOWN";
+  EXPECT_THAT(read_intent(db.rows, db.node).refused, IsEmpty());
+
+  TwoHosts ip;
+  ip.add_fixed_ip(ip.port, "fd01:0::2");
+  EXPECT_THAT(read_intent(ip.rows, ip.node).refused.at(ip.port), AllOf(HasSubstr("fd01::2"), HasSubstr("vm2")));
+}
+
+TEST(ReadIntent, SaysWhatDoesNotFitBetweenHosts) {
+  TwoHosts db;
+  db.rows.endpoints[db.endpoint].udp_port = 8472;
+  EXPECT_THAT(read_intent(db.rows, db.node).problems, ElementsAre(AllOf(HasSubstr("hv2"), HasSubstr("8472"))));
+  db.rows.endpoints[db.endpoint] = {.uuid = db.endpoint, .tunnel_type = "geneve", .ip_address = "192.0.2.2"};
+  db.rows.hosts[db.host].tunnel_types = {"geneve"};
+  EXPECT_THAT(read_intent(db.rows, db.node).problems,
+              ElementsAre(AllOf(HasSubstr("hv2"), HasSubstr("no vxlan endpoint"), HasSubstr("geneve"))));
+  db.rows.endpoints[db.endpoint] = {.uuid = db.endpoint, .tunnel_type = "vxlan", .ip_address = "192.0.2.1"};
+  EXPECT_THAT(read_intent(db.rows, db.node).problems,
+              ElementsAre(AllOf(HasSubstr("local_ip 192.0.2.1"), HasSubstr("host hv2"))));
+}
+
+TEST(WhyNotHere, SaysWhereThePortIsAndWhatToDo) {
+  TwoHosts db;
+  EXPECT_THAT(why_not_here(db.rows, "hv1", db.other), AllOf(HasSubstr("vm2"), HasSubstr("bound to host hv2")));
+  EXPECT_THAT(why_not_here(db.rows, "hv1", Uuid::random()), HasSubstr("no port of the ML2 database"));
+  EXPECT_EQ(why_not_here(db.rows, "hv1", db.port), "");
+  db.rows.bindings.erase(db.other_binding);
+  EXPECT_THAT(why_not_here(db.rows, "hv1", db.other), HasSubstr("bound to no host"));
 }
 
 const HostStamp kStamp{.version = "1", .started_at = 100, .now = 1000, .report_interval = 30};

@@ -1,0 +1,163 @@
+"""Mistakes of operators: each is refused by ml2ctl, or said within two seconds by the port or the host concerned."""
+import time
+import uuid
+
+import lab as laboratory  # noqa: F401
+from case import LabError, SystemTest, wait_until
+
+SOON = 2.0  # seconds; the machine that runs the tests may add as much
+
+
+class MistakesTest(SystemTest):
+    """One network on two hypervisors; every mistake leaves the machines that are wired alone."""
+
+    def row(self, table, row_id, *columns):
+        return self.transact(self.lab.ml2_db, "ML2", {
+            "op": "select", "table": table, "where": [["_uuid", "==", ["uuid", row_id]]],
+            "columns": list(columns)})[0]["rows"][0]
+
+    def wide_network(self):
+        """A network whose VNI has 25 bits, past ml2ctl."""
+        ids = [result["uuid"][1] for result in self.transact(
+            self.lab.ml2_db, "ML2",
+            {"op": "insert", "table": "Network", "uuid-name": "network", "row": {"name": "wide", "admin_state_up": True}},
+            {"op": "insert", "table": "Segment", "row": {"network": ["named-uuid", "network"], "network_type": "vxlan",
+                                                         "segmentation_id": 1 << 24}})]
+        self.addCleanup(self.transact, self.lab.ml2_db, "ML2", *(
+            {"op": "delete", "table": table, "where": [["_uuid", "==", ["uuid", row_id]]]}
+            for table, row_id in (("Segment", ids[1]), ("Network", ids[0]))))
+        return {"id": ids[0]}
+
+    def insert_port(self, network, host, mac, ip=None):
+        """A port that a stranger wrote into the database, past ml2ctl."""
+        database = self.lab.ml2_db
+        segments, subnets = (self.transact(database, "ML2", {
+            "op": "select", "table": table, "where": [["network", "==", ["uuid", network["id"]]], *more],
+            "columns": ["_uuid"]})[0]["rows"] for table, more in (("Segment", []), ("Subnet", [["ip_version", "==", 6]])))
+        segment = segments[0]["_uuid"]
+        operations = [
+            {"op": "insert", "table": "Port", "uuid-name": "port",
+             "row": {"network": ["uuid", network["id"]], "name": "stranger", "mac_address": mac,
+                     "admin_state_up": True, "port_security_enabled": True, "status": "DOWN"}},
+            {"op": "insert", "table": "Binding", "uuid-name": "binding",
+             "row": {"port": ["named-uuid", "port"], "host": host, "vif_type": "ovs", "vnic_type": "normal",
+                     "status": "ACTIVE", "mechanism_driver": "openvswitch", "segment": segment}}]
+        if ip:
+            operations.append({"op": "insert", "table": "Fixed_IP", "uuid-name": "ip", "row": {
+                "port": ["named-uuid", "port"], "subnet": subnets[0]["_uuid"], "ip_address": ip}})
+        ids = [result["uuid"][1] for result in self.transact(database, "ML2", *operations)]
+        self.addCleanup(self.transact, database, "ML2", *(
+            {"op": "delete", "table": table, "where": [["_uuid", "==", ["uuid", row_id]]]}
+            for table, row_id in reversed(list(zip(("Port", "Binding", "Fixed_IP"), ids)))))
+        return ids[0]
+
+    def soon(self, what, condition):
+        """The condition holds within two seconds (and as many again on a machine that is busy)."""
+        start = time.monotonic()
+        found = wait_until(condition, 2 * SOON, what)
+        self.saw(f"{what} ({time.monotonic() - start:.1f} s): {found}")
+        return found
+
+    def port_says(self, port_id, *words):
+        def said():
+            row = self.row("Port", port_id, "status", "status_reason")
+            if row["status"] != "ERROR" or any(word not in row["status_reason"] for word in words):
+                raise LabError(f"the row says {row}")
+            return row["status_reason"]
+        return self.soon("the port says", said)
+
+    def host_says(self, hypervisor, *words):
+        def in_status():
+            found = [text for text in hypervisor.status()["problems"] if all(word in text for word in words)]
+            if not found:
+                raise LabError(f"{hypervisor.host}: problems: {hypervisor.status()['problems']}")
+            return found[0]
+
+        def in_row():
+            rows = self.transact(self.lab.ml2_db, "ML2", {
+                "op": "select", "table": "Host", "where": [["name", "==", hypervisor.host]],
+                "columns": ["problems"]})[0]["rows"]
+            return any(all(word in str(row["problems"]) for word in words) for row in rows)
+        sentence = self.soon(f"{hypervisor.host} says", in_status)
+        self.soon("and its row in the database", in_row)
+        return sentence
+
+    def refused(self, *arguments, says):
+        done = self.ml2ctl(*arguments, check=False)
+        self.assertNotEqual(done.returncode, 0, arguments)
+        self.assertIn(says, done.stderr)
+        self.assertEqual(len(done.stderr.strip().splitlines()), 1, "one sentence")
+        self.saw(done.stderr.strip())
+
+    def test_mistakes(self):
+        one, two = self.lab.hypervisors
+        network = self.network("blue", "vxlan")
+        first, second = self.vm("a1", network, one), self.vm("a2", network, two)
+        self.assert_pings(first, second.ip4, count=2)
+        mac = first.port["mac_address"]
+
+        # --- addresses: the command refuses, and of rows that came past it the newcomer is not wired
+        self.refused("port", "create", "x", "--network", "blue", "--fixed-ip", f"ip-address={first.ip4}",
+                     says="IpAddressInUse")
+        self.refused("port", "create", "x", "--network", "blue", "--mac-address", mac, says="MacAddressInUse")
+        self.refused("port", "create", "x", "--network", "blue", "--mac-address", "fa:16:3e", says="fa:16:3e")
+        self.refused("port", "set", first.port["id"], "--allowed-address", "ip-address=10.1.0.0/33", says="10.1.0.0/33")
+        self.port_says(self.insert_port(network, two.host, mac.upper()), mac, "a1", one.host, "keeps it")
+        self.port_says(self.insert_port(network, two.host, "fa:16:3e:00:99:01", first.ip6.replace("::", ":0::")),
+                       first.ip6, "a1", "keeps it")
+        self.port_says(self.insert_port(network, two.host, "fa:16:3e:00"), "mac_address", "fa:16:3e:00")
+        self.assert_pings(first, second.ip4, count=2)
+
+        # --- numbers out of range, types that are none
+        self.refused("network", "create", "x", "--provider-network-type", "vxlan", "--provider-segment", "16777216",
+                     says="16777216")
+        self.refused("network", "create", "x", "--provider-network-type", "stt", says="stt")
+        self.port_says(self.insert_port(self.wide_network(), two.host, "fa:16:3e:00:99:02"), "16777216", "1-16777215")
+
+        # --- one iface-id on two hosts, and one that nobody knows
+        stranger = str(uuid.uuid4())
+        for name, iface_id in (("twin", first.port["id"]), ("nobody", stranger)):
+            two.run("ip", "link", "add", name, "type", "veth", "peer", "name", "p" + name)
+            self.addCleanup(two.run, "ip", "link", "del", name, check=False)
+            two.ovs_vsctl("add-port", "br-int", name, "--", "set", "Interface", name,
+                          f"external_ids:iface-id={iface_id}")
+            self.addCleanup(two.ovs_vsctl, "--if-exists", "del-port", "br-int", name)
+        self.host_says(two, "twin", "a1", f"bound to host {one.host}", "keeps it", "unplug it")
+        self.host_says(two, "nobody", stranger, "no port of the ML2 database")
+        self.assertEqual(self.show_port(first.port)["status"], "ACTIVE")
+        self.assert_pings(first, second.ip4, count=2)
+        for name in ("twin", "nobody"):
+            two.ovs_vsctl("del-port", "br-int", name)
+
+        # --- hosts that do not fit together
+        def again(changes, wait=True):
+            two.agent.stop()
+            two.write_ini(changes)
+            two.start_agent(wait=wait)
+
+        again({"ovs": {"local_ip": one.local_ip}}, wait=False)
+        self.host_says(two, one.local_ip, f"endpoint of host {one.host}", "local_ip")
+        again({"agent": {"tunnel_types": "geneve"}}, wait=False)
+        self.host_says(one, f"host {two.host} has ports of network blue", "no vxlan endpoint", "geneve", "tunnel_types")
+        self.soon("the port says", lambda: "vxlan" in self.show_port(second.port)["status_reason"]
+                  and self.show_port(second.port)["status_reason"])
+        done = self.ml2ctl("port", "create", "late", "--network", "blue", "--host", two.host)
+        self.addCleanup(self.ml2ctl, "port", "delete", "late", check=False)
+        self.saw(done.stderr.strip())
+        self.assertRegex(done.stderr, "not bound.*vxlan")
+        again({"agent": {"vxlan_udp_port": "8472"}}, wait=False)
+        for hypervisor, other in ((one, two), (two, one)):
+            self.host_says(hypervisor, f"host {other.host} uses UDP port", "8472", "4789", "vxlan_udp_port")
+
+        # --- a database that is not there
+        again({"ml2_db": {"connection": "tcp:127.0.0.1:1"}}, wait=False)
+        self.soon("hv2 says", lambda: next((text for text in two.status()["waiting_for"] if "tcp:127.0.0.1:1" in text), 0))
+        done = self.ml2ctl("--db", "tcp:127.0.0.1:1", "--timeout", "2", "network", "list", check=False)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("tcp:127.0.0.1:1", done.stderr)
+        self.saw(done.stderr.strip())
+        again({})
+        self.wait_active(second.port)
+        self.assert_pings(first, second.ip4, count=2)
+        for hypervisor in (one, two):
+            wait_until(lambda: not hypervisor.status()["problems"], 10, f"{hypervisor.host}: all is well again")
