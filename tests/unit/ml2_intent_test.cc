@@ -222,7 +222,7 @@ TEST(ReadRemote, AddressesThatMayMoveAreNotAnsweredForTheirOwner) {
   const RemoteSegment remote = db.remote();
   EXPECT_THAT(remote.ports.at(0).answered, ElementsAre(*IpAddress::parse("fd01::2")));
   EXPECT_THAT(remote.shared_macs, ElementsAre(*Mac::parse("00:00:5e:00:01:0a")));
-  const Port& own = read_intent(db.rows, db.node).ports.at(db.port);
+  const Port own = read_intent(db.rows, db.node).ports.at(db.port);
   ASSERT_EQ(own.allowed_address_pairs.size(), 2U);
   EXPECT_EQ(own.allowed_address_pairs[0].mac, *Mac::parse("00:00:5e:00:01:0a"));
   EXPECT_EQ(own.allowed_address_pairs[1].mac, own.mac);
