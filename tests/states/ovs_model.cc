@@ -163,6 +163,8 @@ void OvsModel::set(const std::string& table, const Uuid& name, const std::string
       row.mcast_snooping_enable = value.boolean().value();
     else if (column == "other_config")
       row.other_config = value.string_map();
+    else if (column == "external_ids")
+      row.external_ids = value.string_map();
     else
       unknown();
   } else if (table == "Port" && ports_.contains(uuid)) {
