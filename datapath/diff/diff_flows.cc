@@ -25,8 +25,21 @@ Command command_for(const of::FlowBody& desired, const of::FlowBody& actual) {
   return in_place ? Command::Modify : Command::Add;
 }
 
-void diff_bridge(const std::string& bridge, const of::FlowSet& desired, const of::FlowSet& actual, bool complete,
-                 Plan& plan) {
+// The OpenFlow ports of a bridge that its rows have; nullopt when ovs-vswitchd has carried out all that the rows say.
+std::optional<std::set<std::int64_t>> ports_by_rows(const ovsdb::Vswitch& vswitch, const std::string& bridge) {
+  if (vswitch.cur_cfg >= vswitch.next_cfg) return std::nullopt;
+  std::set<std::int64_t> ports;
+  for (const auto& [name, row] : vswitch.interfaces) {
+    const auto port = vswitch.interface_port.find(name);
+    if (port == vswitch.interface_port.end() || !row.ofport) continue;
+    const auto found = vswitch.port_bridge.find(port->second);
+    if (found != vswitch.port_bridge.end() && found->second == bridge) ports.insert(*row.ofport);
+  }
+  return ports;
+}
+
+void diff_bridge(const std::string& bridge, const of::FlowSet& desired, const of::FlowSet& actual,
+                 const ovsdb::Vswitch& vswitch, bool complete, Plan& plan) {
   const std::optional<std::uint64_t> incumbent = incumbent_cookie(desired, actual);
   const Delta<of::FlowKey, of::FlowBody> changes = delta(desired, actual);
   of::Bundle bundle;
@@ -59,6 +72,9 @@ void diff_bridge(const std::string& bridge, const of::FlowSet& desired, const of
   for (const auto& [key, body] : changes.remove) forget(key);
   for (const of::FlowKey& key : forgotten) bundle.mods.push_back({Command::Delete, key, {}});
 
+  // A port whose row has gone is there until ovs-vswitchd has read that: what takes its frames stays as long.
+  const auto rows = ports_by_rows(vswitch, bridge);
+  std::size_t going = 0;
   std::size_t withheld = 0;
   for (const auto& [key, body] : changes.remove) {
     if (!is_removable(body.cookie, incumbent)) continue;
@@ -68,8 +84,17 @@ void diff_bridge(const std::string& bridge, const of::FlowSet& desired, const of
       if (body.actions == "drop") plan.pending_cookies.insert(body.cookie);  // it still cuts a port off
       continue;
     }
+    const auto port = rows ? in_port_of(key) : std::nullopt;
+    if (port && !rows->contains(*port)) {
+      ++going;
+      continue;
+    }
     plan.pending_cookies.insert(body.cookie);
     bundle.mods.push_back({Command::Delete, key, {}});
+  }
+  if (going != 0) {
+    plan.held.push_back(
+        fmt::format("{}: {} flows of ports that go; deleted when ovs-vswitchd has let go of them", bridge, going));
   }
   if (kept_marks != 0) {
     plan.held.push_back(
@@ -90,7 +115,7 @@ void diff_flows(const Desired& desired, const Actual& actual, Plan& plan) {
   for (const auto& [bridge, flows] : desired.flows) {
     const auto found = actual.flows.find(bridge);
     if (found != actual.flows.end() && found->second != nullptr) {
-      diff_bridge(bridge, flows, *found->second, desired.complete, plan);
+      diff_bridge(bridge, flows, *found->second, actual.vswitch, desired.complete, plan);
       continue;
     }
     for (const auto& [key, body] : flows) plan.pending_cookies.insert(body.cookie);

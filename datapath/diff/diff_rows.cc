@@ -162,11 +162,15 @@ class RowDiff {
   // --- patch and tunnel ports ---
 
   void insert_port(const std::string& name, const std::string& bridge, const std::string& type,
-                   const StringMap& options, const StringMap& other_config, const StringMap& external_ids) {
+                   const StringMap& options, const StringMap& other_config, const StringMap& external_ids,
+                   std::uint16_t ofport_request = 0) {
     const Uuid interface = row_name("Interface", name);
     const Uuid port = row_name("Port", name);
     Columns columns{{"name", Datum::of(name)}, {"type", Datum::of(type)}};
     if (!options.empty()) columns.emplace_back("options", Datum::map(options));
+    if (ofport_request != 0) {
+      columns.emplace_back("ofport_request", Datum::of(ovsdb::Atom(std::int64_t{ofport_request})));
+    }
     insert("Interface", interface, std::move(columns));
     columns = {{"name", Datum::of(name)}, {"interfaces", Datum::uuids({interface})}};
     if (!other_config.empty()) columns.emplace_back("other_config", Datum::map(other_config));
@@ -177,16 +181,19 @@ class RowDiff {
 
   [[nodiscard]] bool flows_are_in(const DesiredPort& port) const {
     if (port.hold_peer) return false;
-    return std::all_of(port.peer_after.begin(), port.peer_after.end(), [&](const auto& needed) {
-      const auto& [bridge, key] = needed;
-      const auto there = actual_.flows.find(bridge);
-      const auto wanted = desired_.flows.find(bridge);
-      if (there == actual_.flows.end() || there->second == nullptr || wanted == desired_.flows.end()) return false;
-      const auto there_flow = there->second->find(key);
-      const auto wanted_flow = wanted->second.find(key);
-      return there_flow != there->second->end() && wanted_flow != wanted->second.end() &&
-             there_flow->second.actions == wanted_flow->second.actions;
-    });
+    return std::all_of(port.peer_after.begin(), port.peer_after.end(),
+                       [&](const auto& needed) { return is_in(needed.first, needed.second); });
+  }
+
+  // Whether the switch has this flow as it shall be.
+  [[nodiscard]] bool is_in(const std::string& bridge, const of::FlowKey& key) const {
+    const auto there = actual_.flows.find(bridge);
+    const auto wanted = desired_.flows.find(bridge);
+    if (there == actual_.flows.end() || there->second == nullptr || wanted == desired_.flows.end()) return false;
+    const auto there_flow = there->second->find(key);
+    const auto wanted_flow = wanted->second.find(key);
+    return there_flow != there->second->end() && wanted_flow != wanted->second.end() &&
+           there_flow->second.actions == wanted_flow->second.actions;
   }
 
   // Interface.options: the peer only when that is safe. A pair that is joined already stays joined: traffic is on it.
@@ -211,7 +218,13 @@ class RowDiff {
                              value_of(vswitch_.interface_port, name), port.type, port.bridge));
         return;
       }
-      insert_port(name, port.bridge, port.type, options_of(name, port, nullptr), port.other_config, mark);
+      if (port.made_after && !is_in(port.bridge, *port.made_after)) {
+        held(fmt::format("port {}: waits for its flow", name));
+        plan_.pending_ports.insert(name);
+        return;
+      }
+      insert_port(name, port.bridge, port.type, options_of(name, port, nullptr), port.other_config, mark,
+                  port.ofport_request);
       added_.push_back(name);
       plan_.pending_ports.insert(name);
       return;
@@ -278,7 +291,8 @@ class RowDiff {
                        [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z'); });
   }
 
-  // Make before break: not while a flow that will go still names the port.
+  // Make before break: not while a flow that will go still names the port. Flows that stay do no harm: without the port
+  // nothing comes from it, and compile() lets them go then.
   void remove_port(const PortRow& row, const std::string& bridge) {
     if (!desired_.complete) {
       held(fmt::format("delete of port {}: not until the intent is complete", row.name));
@@ -294,7 +308,10 @@ class RowDiff {
       }
       const auto incumbent = incumbent_cookie(wanted->second, *there->second);
       const bool used = std::any_of(there->second->begin(), there->second->end(), [&](const auto& flow) {
-        return is_removable(flow.second.cookie, incumbent) && refers_to(flow.first, flow.second, *interface->ofport);
+        const auto stays = wanted->second.find(flow.first);
+        return is_removable(flow.second.cookie, incumbent) &&
+               refers_to(flow.first, flow.second, *interface->ofport) &&
+               (stays == wanted->second.end() || stays->second != flow.second);
       });
       if (used) {
         held(fmt::format("delete of port {}: flows of {} still use it", row.name, bridge));
@@ -351,6 +368,10 @@ class RowDiff {
     }
     mutate("Port", row.uuid, "other_config", Datum::map(missing_from(row.other_config, vif.other_config)),
            Datum::strings(stale));
+    const auto interface = vswitch_.interfaces.find(vif.interface);
+    if (interface != vswitch_.interfaces.end() && interface->second.mtu_request != vif.mtu_request) {
+      update("Interface", interface->second.uuid, {{"mtu_request", Datum::of(ovsdb::Atom(vif.mtu_request))}});
+    }
     if (operations().size() == before) return;
     wired_.push_back(row.name);
     plan_.pending_ports.insert(row.name);

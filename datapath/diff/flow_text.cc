@@ -1,8 +1,10 @@
 #include <fmt/format.h>
 
+#include <array>
 #include <charconv>
 #include <string_view>
 
+#include "datapath/base/ip.h"
 #include "datapath/base/text.h"
 #include "datapath/diff/parts.h"
 #include "datapath/openflow/cookie.h"
@@ -32,6 +34,25 @@ std::optional<std::uint64_t> part(std::string_view text, std::string_view prefix
     }
   }
   return std::nullopt;
+}
+
+// The address of the VTEP that a learned flow gives its frames; nullopt when its port has the address itself. Learned
+// loads are printed in pieces of at most 64 bits (format_SET_FIELD() in lib/ofp-actions.c), those that are 0 too.
+std::optional<IpAddress> learned_address(std::string_view actions) {
+  if (const auto v4 = part(actions, "load:", "->NXM_NX_TUN_IPV4_DST[]")) {
+    std::array<std::uint8_t, 4> bytes{};
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::uint8_t>(*v4 >> (8 * (3 - i)));
+    return IpAddress::v4(bytes);
+  }
+  const auto low = part(actions, "load:", "->NXM_NX_TUN_IPV6_DST[0..63]");
+  const auto high = part(actions, "load:", "->NXM_NX_TUN_IPV6_DST[64..127]");
+  if (!low || !high) return std::nullopt;
+  std::array<std::uint8_t, 16> bytes{};
+  for (std::size_t i = 0; i < 8; ++i) {
+    bytes[i] = static_cast<std::uint8_t>(*high >> (8 * (7 - i)));
+    bytes[i + 8] = static_cast<std::uint8_t>(*low >> (8 * (7 - i)));
+  }
+  return IpAddress::v6(bytes);
 }
 
 // An action "output:N" anywhere, also within other actions.
@@ -65,9 +86,14 @@ bool is_removable(std::uint64_t cookie, std::optional<std::uint64_t> incumbent) 
   return of::is_ours(cookie) || (incumbent && cookie == *incumbent);
 }
 
-bool refers_to(const of::FlowKey& key, const of::FlowBody& body, std::int64_t ofport) {
+std::optional<std::int64_t> in_port_of(const of::FlowKey& key) {
   const auto in_port = part(key.match, "in_port=");
-  return (in_port && static_cast<std::int64_t>(*in_port) == ofport) || outputs_to(body.actions, ofport);
+  if (!in_port) return std::nullopt;
+  return static_cast<std::int64_t>(*in_port);
+}
+
+bool refers_to(const of::FlowKey& key, const of::FlowBody& body, std::int64_t ofport) {
+  return in_port_of(key) == ofport || outputs_to(body.actions, ofport);
 }
 
 bool learned_rightly(const of::FlowKey& key, const of::FlowBody& body, const of::FlowSet& desired) {
@@ -75,7 +101,11 @@ bool learned_rightly(const of::FlowKey& key, const of::FlowBody& body, const of:
   const auto tunnel_key = part(body.actions, "load:", "->NXM_NX_TUN_ID[]");
   const auto port = part(body.actions, "output:");
   if (!vlan || !tunnel_key || !port) return false;
-  const auto from_port = desired.find(of::FlowKey{0, 1, fmt::format("in_port={}", *port)});
+  std::string from = fmt::format("in_port={}", *port);
+  if (const auto address = learned_address(body.actions)) {
+    from = fmt::format("{}={},{}", address->is_v4() ? "tun_src" : "tun_ipv6_src", address->to_string(), from);
+  }
+  const auto from_port = desired.find(of::FlowKey{0, 1, from});
   if (from_port == desired.end()) return false;
   const auto table = part(from_port->second.actions, "goto_table:");
   if (!table || *table > UINT8_MAX) return false;

@@ -23,6 +23,8 @@ void diff_rows(const Desired& desired, const Actual& actual, Plan& plan);
 [[nodiscard]] std::optional<std::uint64_t> incumbent_cookie(const of::FlowSet& desired, const of::FlowSet& actual);
 // Whether diff() may remove a flow with this cookie.
 [[nodiscard]] bool is_removable(std::uint64_t cookie, std::optional<std::uint64_t> incumbent);
+// The port whose frames a flow matches; nullopt: not one alone, or the bridge's own.
+[[nodiscard]] std::optional<std::int64_t> in_port_of(const of::FlowKey& key);
 // Whether a flow matches frames from port `ofport` or sends frames to it.
 [[nodiscard]] bool refers_to(const of::FlowKey& key, const of::FlowBody& body, std::int64_t ofport);
 // Whether a learned flow of the tunnel bridge is what would be learned today: a frame from that tunnel port with that

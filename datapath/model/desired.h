@@ -41,6 +41,10 @@ struct DesiredPort {
   // A patch port gets its `peer` only once these flows are in the switch (bridge, key); until then its peer is
   // kNoPeer. So no frame passes between two bridges before the flows that stop loops are there.
   std::vector<std::pair<std::string, of::FlowKey>> peer_after;
+  // The number to ask for when it is made (0: any), and the flow of `bridge` that must be in the switch before: from
+  // its first moment on, this port gets frames that another one had until then.
+  std::uint16_t ofport_request = 0;
+  std::optional<of::FlowKey> made_after;
   bool hold_peer = false;  // one of those flows cannot be written yet: a port of it has no OpenFlow number
 
   friend bool operator==(const DesiredPort&, const DesiredPort&) = default;
@@ -58,6 +62,9 @@ struct DesiredVif {
   // unchecked. The anti-spoofing flows of a port come in one bundle: one of them stands for all.
   std::optional<std::pair<std::string, of::FlowKey>> tag_after;
   bool hold_tag = false;  // that flow cannot be written yet: the port has no OpenFlow number
+  // Interface.mtu_request, of the Interface of this name (empty: of none): where Open vSwitch makes the device itself.
+  std::string interface;
+  std::int64_t mtu_request = 0;
 
   friend bool operator==(const DesiredVif&, const DesiredVif&) = default;
 };

@@ -58,6 +58,35 @@ TEST(DiffFlows, AdditionsComeBeforeDeletions) {
                                                           of::FlowMod{Command::Delete, key(0, 2, "in_port=3"), {}}));
 }
 
+TEST(DiffFlows, FlowsOfAPortStayUntilOvsVswitchdHasLetGoOfIt) {
+  const of::FlowSet actual{{key(0, 1, "in_port=3"), body("goto_table:4")},
+                           {key(0, 1, "tun_src=10.0.0.2,in_port=4"), body("goto_table:4")},
+                           {key(0, 1, "in_port=5"), body("goto_table:4")},
+                           {key(22, 1, "dl_vlan=1"), body("output:3")}};
+  Desired desired;
+  desired.complete = true;
+  desired.flows["br-int"];
+  Actual there;
+  there.vswitch.root = uuid_of(1);
+  there.vswitch.next_cfg = 8;
+  there.vswitch.cur_cfg = 7;
+  ovsdb::InterfaceRow row;  // 5 is still in the rows, 3 and 4 have gone from them
+  row.ofport = 5;
+  there.vswitch.interfaces["gre-1"] = row;
+  there.vswitch.interface_port["gre-1"] = "gre-1";
+  there.vswitch.port_bridge["gre-1"] = "br-int";
+  there.flows["br-int"] = &actual;
+  Plan plan = diff(desired, there);
+  EXPECT_THAT(plan.bundles.at("br-int").mods, ElementsAre(of::FlowMod{Command::Delete, key(0, 1, "in_port=5"), {}},
+                                                          of::FlowMod{Command::Delete, key(22, 1, "dl_vlan=1"), {}}));
+  EXPECT_THAT(plan.held,
+              ElementsAre("br-int: 2 flows of ports that go; deleted when ovs-vswitchd has let go of them"));
+  there.vswitch.cur_cfg = 8;
+  plan = diff(desired, there);
+  EXPECT_EQ(plan.bundles.at("br-int").mods.size(), 4U);
+  EXPECT_THAT(plan.held, IsEmpty());
+}
+
 TEST(DiffFlows, NothingIsDeletedUntilTheIntentIsComplete) {
   const std::uint64_t port = of::cookie_of("port");
   const of::FlowSet actual{{key(0, 2, "in_port=3"), body("drop", port)},
