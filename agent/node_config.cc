@@ -14,12 +14,17 @@ Result<NodeConfig> node_config(const config::Config& config) {
   node.int_peer_patch_port = config.get_string("ovs", "int_peer_patch_port");
   node.tun_peer_patch_port = config.get_string("ovs", "tun_peer_patch_port");
   node.datapath_type = config.get_string("ovs", "datapath_type");
+  node.vhostuser_socket_dir = config.get_string("ovs", "vhostuser_socket_dir");
+  node.explicitly_egress_direct = config.get_bool("agent", "explicitly_egress_direct");
   node.bridge_mac_table_size = config.get_int("ovs", "bridge_mac_table_size");
   node.igmp_snooping_enable = config.get_bool("ovs", "igmp_snooping_enable");
   node.igmp_flood = config.get_bool("ovs", "igmp_flood");
   node.igmp_flood_reports = config.get_bool("ovs", "igmp_flood_reports");
   node.igmp_flood_unregistered = config.get_bool("ovs", "igmp_flood_unregistered");
   node.vxlan_udp_port = static_cast<std::uint16_t>(config.get_int("agent", "vxlan_udp_port"));
+  if (config.get_string("agent", "tunnel_mode") == "flow-based") node.tunnel_mode = TunnelMode::FlowBased;
+  if (config.get_string("agent", "tunnel_port_hash") == "blake2b")
+    node.tunnel_port_hash = TunnelPortHash::Blake2bDigest;
   node.dont_fragment = config.get_bool("agent", "dont_fragment");
   node.tunnel_csum = config.get_bool("agent", "tunnel_csum");
   node.dscp_inherit = config.get_bool("agent", "dscp_inherit");

@@ -11,6 +11,7 @@
 namespace ml2::intent {
 namespace {
 
+constexpr std::int64_t kMtuMax = 65535;
 constexpr std::int64_t kVniMax = (1 << 24) - 1;  // RFC 7348 section 5, RFC 8926 section 3.4
 
 Result<Segment> read_segment(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& binding,
@@ -80,8 +81,13 @@ Result<Port> read_port(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& bind
             .port_security_enabled = row.port_security_enabled,
             .security_groups = row.security_groups};
   const auto network = rows.networks.find(row.network);
-  // As the incumbent: a network that is administratively down takes its ports down.
-  if (network != rows.networks.end() && !network->second.admin_state_up) port.admin_state_up = false;
+  if (network != rows.networks.end()) {
+    // As the incumbent: a network that is administratively down takes its ports down.
+    if (!network->second.admin_state_up) port.admin_state_up = false;
+    if (network->second.mtu > 0 && network->second.mtu <= kMtuMax) {
+      port.mtu = static_cast<std::uint16_t>(network->second.mtu);
+    }
+  }
   if (const auto ips = fixed_ips.find(row.uuid); ips != fixed_ips.end()) {
     for (const ovsdb::Ml2FixedIp* fixed_ip : ips->second) {
       const auto address = IpAddress::parse(fixed_ip->ip_address);
@@ -131,6 +137,7 @@ std::map<std::string, std::string> configurations(const NodeConfig& node, const 
   return {
       {"integration_bridge", node.integration_bridge},
       {"datapath_type", node.datapath_type},
+      {"vhostuser_socket_dir", node.vhostuser_socket_dir},
       {"tunneling_ip", node.local_ip ? node.local_ip->to_string() : ""},
       {"datapath_types", joined(report.datapath_types)},
       {"iface_types", joined(report.iface_types)},

@@ -1,6 +1,10 @@
 // The bridges themselves (neutron ovs_lib.py OVSBridge.create(), set_secure_mode(), set_igmp_snooping_state()).
 #include <fmt/format.h>
 
+#include <charconv>
+#include <set>
+#include <utility>
+
 #include "datapath/compile/build.h"
 #include "datapath/compile/names.h"
 
@@ -19,6 +23,20 @@ DesiredBridge common(const NodeConfig& node, bool create) {
 
 std::string word(bool value) { return value ? "true" : "false"; }
 
+// Two bridges with one NIC's MAC get one datapath id (neutron _check_bridge_datapath_id()). Its lower 48 bits are the
+// MAC; the upper 16 are free. `taken`: of the bridges before this one.
+std::optional<std::string> repaired_datapath_id(const std::string& id, const std::set<std::string>& taken) {
+  if (id.empty() || !taken.contains(id)) return std::nullopt;
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number, 16);
+  if (error != std::errc() || end != id.data() + id.size()) return std::nullopt;
+  for (std::uint64_t step = taken.size(); step <= UINT16_MAX; ++step) {
+    std::string other = fmt::format("{:016x}", number + (step << 48U));
+    if (!taken.contains(other)) return other;
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 void compile_bridges(Build& build) {
@@ -32,6 +50,11 @@ void compile_bridges(Build& build) {
 
   if (node.has_tunnels()) build.desired.bridges.emplace(node.tunnel_bridge, common(node, true));
 
+  std::set<std::string> datapath_ids;
+  for (const std::string& bridge : {node.integration_bridge, node.tunnel_bridge}) {
+    const auto there = build.facts.bridges.find(bridge);
+    if (there != build.facts.bridges.end()) datapath_ids.insert(there->second);
+  }
   for (const auto& [physical_network, bridge] : node.bridge_mappings) {
     if (!build.facts.bridges.contains(bridge)) {
       build.desired.waiting["bridge " + bridge] =
@@ -39,7 +62,14 @@ void compile_bridges(Build& build) {
                       physical_network, bridge, bridge);
       continue;
     }
-    build.desired.bridges.emplace(bridge, common(node, false));
+    DesiredBridge physical = common(node, false);
+    const std::string& datapath_id = build.facts.bridges.at(bridge);
+    if (const auto other = repaired_datapath_id(datapath_id, datapath_ids)) {
+      physical.other_config["datapath-id"] = *other;
+      datapath_ids.insert(*other);
+    }
+    datapath_ids.insert(datapath_id);
+    build.desired.bridges.emplace(bridge, std::move(physical));
     build.physical_networks.emplace(physical_network,
                                     PhysicalNetwork{.bridge = bridge,
                                                     .int_port = patch_port_name(kIntPrefix, bridge),

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -38,14 +39,6 @@ struct UnmappedBridge {
   std::optional<OfPort> phy_ofport;
 };
 
-// How frames get to a VTEP: by which port.
-struct TunnelWay {
-  OfPort port;
-
-  friend auto operator<=>(const TunnelWay&, const TunnelWay&) = default;
-};
-using TunnelWays = std::map<IpAddress, TunnelWay>;  // of one tunnel type
-
 // A segment with at least one wired port here.
 struct LocalSegment {
   Segment segment;
@@ -58,6 +51,28 @@ struct Vif {
   const InterfaceFact* fact = nullptr;
 };
 
+// How frames get to a VTEP: by which port and, where that port serves all VTEPs, which address each frame is given.
+struct TunnelWay {
+  OfPort port;
+  std::optional<IpAddress> tun_dst;
+
+  friend auto operator<=>(const TunnelWay&, const TunnelWay&) = default;
+};
+
+using TunnelWays = std::map<IpAddress, TunnelWay>;  // of one tunnel type
+
+// Where frames come from a VTEP: the port, and the outer source address where the port serves all VTEPs.
+struct TunnelInput {
+  NetworkType type = NetworkType::Vxlan;
+  OfPort port;
+  std::optional<IpAddress> tun_src;
+  // The tunnel_mode before this one used it: frames are taken from it as long as it is there; nothing is learned.
+  bool of_other_mode = false;
+  bool leaving = false;  // and it goes now
+
+  friend auto operator<=>(const TunnelInput&, const TunnelInput&) = default;
+};
+
 struct Build {
   const Intent& intent;
   const Facts& facts;
@@ -65,11 +80,11 @@ struct Build {
 
   std::map<std::string, PhysicalNetwork> physical_networks;  // by physical network
   std::vector<UnmappedBridge> unmapped;
-  std::optional<OfPort> patch_tun;                            // on the integration bridge
-  std::optional<OfPort> patch_int;                            // on the tunnel bridge
-  std::map<NetworkType, std::vector<OfPort>> tunnel_ofports;  // of VTEP ports that have a number; sorted
-  std::map<NetworkType, TunnelWays> tunnel_ways;              // VTEPs that can be reached
-  std::map<Uuid, Vif> vifs;                                   // the one interface chosen for each plugged port
+  std::optional<OfPort> patch_tun;                // on the integration bridge
+  std::optional<OfPort> patch_int;                // on the tunnel bridge
+  std::map<NetworkType, TunnelWays> tunnel_ways;  // VTEPs that can be reached
+  std::set<TunnelInput> tunnel_inputs;
+  std::map<Uuid, Vif> vifs;  // the one interface chosen for each plugged port
   std::map<LocalVlanKey, LocalSegment> segments;
   // Interfaces of the integration bridge that are kept off every network, and under which cookie.
   std::map<std::string, std::uint64_t> dead;
@@ -131,7 +146,7 @@ void compile_responder_tables(Build& build);                                 // 
 // The features, in the order in which compile() calls them.
 void compile_bridges(Build& build);       // bridges.cc: bridges that exist or are made
 void compile_patch_ports(Build& build);   // ports_patch.cc: between the bridges
-void compile_tunnel_ports(Build& build);  // ports_tunnel.cc: one per VTEP and type
+void compile_tunnel_ports(Build& build);  // ports_tunnel.cc: to VTEPs
 void compile_vifs(Build& build);          // vif.cc: which interface is which port, its VLAN, its state
 void compile_flows_int(Build& build);     // flows_int.cc: the integration bridge
 void compile_flows_tun(Build& build);     // flows_tun.cc: the tunnel bridge

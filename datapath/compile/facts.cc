@@ -12,6 +12,7 @@ InterfaceFact fact_of(const ovsdb::InterfaceRow& row) {
   InterfaceFact fact;
   fact.type = row.type;
   if (row.ofport) fact.ofport = OfPort::make(*row.ofport);
+  if (row.ofport_request) fact.ofport_request = OfPort::make(*row.ofport_request);
   fact.error = row.error;
   if (row.type == "patch") fact.peer = value_of(row.options, "peer");
   fact.iface_id = value_of(row.external_ids, "iface-id");

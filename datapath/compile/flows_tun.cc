@@ -14,6 +14,8 @@ using of::TunTable;
 
 constexpr std::uint16_t kLearnedSeconds = 300;  // a remote MAC that says nothing is forgotten; as the MAC tables do
 
+constexpr std::uint16_t kNotLearned = 4;  // in LearnFromTun; above l2_population's
+
 TunTable from_tunnel(NetworkType type) {
   if (type == NetworkType::Gre) return TunTable::GreTunToLv;
   return type == NetworkType::Geneve ? TunTable::GeneveTunToLv : TunTable::VxlanTunToLv;
@@ -37,25 +39,54 @@ void default_flows(Build& build) {
              drop_unknown ? unknown.drop().text() : unknown.goto_table(TunTable::FloodToTun).text(), cookie);
 }
 
-// From a tunnel, with its local VLAN on: the sender's MAC is remembered, then the frame goes to br-int.
-std::string learn_and_output(std::uint16_t priority, OfPort patch_int) {
+// From a tunnel, with its local VLAN on: the sender's MAC is remembered, then the frame goes to br-int. Where one port
+// serves all VTEPs, the sender's address is remembered as the one to send to.
+std::string learn_and_output(const NodeConfig& node, std::uint16_t priority, OfPort patch_int) {
   namespace field = of::field;
   namespace learn = of::learn;
+  std::vector<std::string> steps{learn::match({field::kVlanTci, 0, 11}), learn::match(field::kEthDst, field::kEthSrc),
+                                 learn::load(0, field::kVlanTci), learn::load(field::kTunId, field::kTunId)};
+  if (node.tunnel_mode == TunnelMode::FlowBased) {
+    const bool v6 = node.local_ip && node.local_ip->is_v6();
+    steps.push_back(v6 ? learn::load(field::kTunIpv6Src, field::kTunIpv6Dst)
+                       : learn::load(field::kTunSrc, field::kTunDst));
+  }
+  steps.push_back(learn::output(field::kInPort));
   Actions actions(TunTable::LearnFromTun);
   actions.learn({.table = TunTable::UcastToTun,
                  .hard_timeout = kLearnedSeconds,
                  .priority = priority,
                  .cookie = cookie_of_learned(),
-                 .steps = {learn::match({field::kVlanTci, 0, 11}), learn::match(field::kEthDst, field::kEthSrc),
-                           learn::load(0, field::kVlanTci), learn::load(field::kTunId, field::kTunId),
-                           learn::output(field::kInPort)}});
+                 .steps = std::move(steps)});
   actions.output(patch_int);
   return actions.text();
 }
 
-void in_port(Build& build, OfPort port, TunTable next) {
+void learn_flows(Build& build, OfPort patch_int) {
+  const NodeConfig& node = build.node();
+  build.flow(node.tunnel_bridge, TunTable::LearnFromTun, 1, Match(), learn_and_output(node, 1, patch_int),
+             cookie_of_pipeline());
+  // Ports of the tunnel_mode before: what would be learned from them does not fit how they are sent through.
+  for (const TunnelInput& input : build.tunnel_inputs) {
+    if (!input.of_other_mode) continue;
+    build.flow(node.tunnel_bridge, TunTable::LearnFromTun, kNotLearned, Match().in_port(input.port),
+               Actions(TunTable::LearnFromTun).output(patch_int).text(), cookie_of_pipeline());
+  }
+}
+
+void from_br_int(Build& build, OfPort port) {
   build.flow(build.node().tunnel_bridge, TunTable::Input, 1, Match().in_port(port),
-             Actions(TunTable::Input).goto_table(next).text(), cookie_of_pipeline());
+             Actions(TunTable::Input).goto_table(TunTable::PatchLvToTun).text(), cookie_of_pipeline());
+}
+
+// Only frames of VTEPs that we know: the table's own flow drops the rest.
+void from_vtep(Build& build, const TunnelInput& input) {
+  Match match;
+  match.in_port(input.port);
+  if (input.tun_src) match.tun_src(*input.tun_src);
+  // Another priority for a port that goes: diff/ then takes what was learned from it as outdated.
+  build.flow(build.node().tunnel_bridge, TunTable::Input, input.leaving ? 2 : 1, match,
+             Actions(TunTable::Input).goto_table(from_tunnel(input.type)).text(), cookie_of_pipeline());
 }
 
 // With l2_population: where frames go is written, not learned, but for MACs that move.
@@ -68,7 +99,8 @@ void populated(Build& build, const LocalSegment& local, TunnelKey key) {
       .cookie = cookie_of(local.segment),
       .remote = remote == build.intent.remote.end() ? nobody : remote->second,
       .ways = build.tunnel_ways[local.segment.type],
-      .learn_moved = build.patch_int ? learn_and_output(kLearnedOfMoved, *build.patch_int) : std::string(),
+      .learn_moved =
+          build.patch_int ? learn_and_output(build.node(), kLearnedOfMoved, *build.patch_int) : std::string(),
       .arp_responder = build.node().arp_responder,
       .nd_responder = build.node().nd_responder};
   build.merge(build.node().tunnel_bridge, l2pop_flows(network));
@@ -102,7 +134,11 @@ void tunnels_off(Build& build) {
 
 void send_to_vteps(Actions<TunTable>& actions, TunnelKey key, std::span<const TunnelWay> ways) {
   actions.pop_vlan().set_tun_id(key);
-  for (const TunnelWay& way : ways) actions.output(way.port);
+  for (const TunnelWay& way : ways) {
+    if (way.tun_dst)
+      actions.set_field(*way.tun_dst, way.tun_dst->is_v4() ? of::field::kTunDst : of::field::kTunIpv6Dst);
+    actions.output(way.port);
+  }
 }
 
 std::vector<TunnelWay> send_order(std::vector<TunnelWay> ways) {
@@ -127,13 +163,10 @@ void compile_flows_tun(Build& build) {
   default_flows(build);
   compile_responder_tables(build);
   if (build.patch_int) {
-    in_port(build, *build.patch_int, TunTable::PatchLvToTun);
-    build.flow(build.node().tunnel_bridge, TunTable::LearnFromTun, 1, Match(), learn_and_output(1, *build.patch_int),
-               cookie_of_pipeline());
+    from_br_int(build, *build.patch_int);
+    learn_flows(build, *build.patch_int);
   }
-  for (const auto& [type, ports] : build.tunnel_ofports) {
-    for (const OfPort port : ports) in_port(build, port, from_tunnel(type));
-  }
+  for (const TunnelInput& input : build.tunnel_inputs) from_vtep(build, input);
   for (const auto& [key, local] : build.segments) {
     if (is_tunnel(local.segment.type)) segment_flows(build, local);
   }

@@ -1,4 +1,10 @@
-// Tunnel ports: one per VTEP and type (ovs_lib.py add_tunnel_port(), ovs_neutron_agent.py _setup_tunnel_port()).
+// Tunnel ports: one per VTEP and type (ovs_lib.py add_tunnel_port(), ovs_neutron_agent.py _setup_tunnel_port()), or
+// one per type that serves all VTEPs ([agent] tunnel_mode = flow-based).
+//
+// From one mode to the other nothing is lost: a VTEP is reached by the old way until the new way has its port; frames
+// are taken from the old ports for as long as they are there. The switch gives a frame to a port with its sender's
+// address first, then to the one with remote_ip=flow (ofproto/tunnel.c, tnl_find()): a port per peer takes frames away
+// from a flow-based port from its first moment on, so its flow comes before it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,32 +21,44 @@ constexpr std::uint16_t kVxlanUdpPort = 4789;  // RFC 7348 section 8; Open vSwit
 std::string word(bool value) { return value ? "true" : "false"; }
 
 // Interface.type. GRE over IPv6 has a type of its own in Open vSwitch.
-std::string interface_type(const Vtep& vtep) {
-  if (vtep.type == NetworkType::Gre && vtep.address.is_v6()) return "ip6gre";
-  return std::string(to_string(vtep.type));
+std::string interface_type(NetworkType type, const IpAddress& address) {
+  if (type == NetworkType::Gre && address.is_v6()) return "ip6gre";
+  return std::string(to_string(type));
 }
 
-std::map<std::string, std::string> options_of(const NodeConfig& node, const Vtep& vtep) {
-  std::map<std::string, std::string> options{
-      {"df_default", word(node.dont_fragment)},
-      {"egress_pkt_mark", "0"},
-      {"in_key", "flow"},
-      {"out_key", "flow"},
-      {"local_ip", node.local_ip->to_string()},
-      {"remote_ip", vtep.address.to_string()},
+// The UDP port of the tunnel between two hosts. Open vSwitch listens where it sends to, so both ends must choose the
+// same: the lower one of the two that they announce. 0: not VXLAN.
+std::uint16_t udp_port_to(const NodeConfig& node, const Vtep& vtep) {
+  if (vtep.type != NetworkType::Vxlan) return 0;
+  return vtep.udp_port == 0 ? node.vxlan_udp_port : std::min(node.vxlan_udp_port, vtep.udp_port);
+}
+std::uint16_t own_udp_port(const NodeConfig& node, NetworkType type) {
+  return type == NetworkType::Vxlan ? node.vxlan_udp_port : 0;
+}
+
+std::string flow_port(NetworkType type, std::uint16_t udp_port) {
+  return flow_port_name(type, udp_port, type == NetworkType::Vxlan ? kVxlanUdpPort : 0);
+}
+
+// `remote`: an address, or "flow".
+DesiredPort tunnel_port(const NodeConfig& node, NetworkType type, std::uint16_t udp_port, const std::string& remote) {
+  DesiredPort port;
+  port.bridge = node.tunnel_bridge;
+  port.type = interface_type(type, *node.local_ip);
+  port.options = {
+      {"df_default", word(node.dont_fragment)}, {"egress_pkt_mark", "0"}, {"in_key", "flow"}, {"out_key", "flow"},
+      {"local_ip", node.local_ip->to_string()}, {"remote_ip", remote},
   };
-  if (node.tunnel_csum) options["csum"] = "true";
+  if (node.tunnel_csum) port.options["csum"] = "true";
   if (node.dscp_inherit) {
-    options["tos"] = "inherit";
+    port.options["tos"] = "inherit";
   } else if (node.dscp.value_or(0) != 0) {
-    options["tos"] = std::to_string(*node.dscp * 4);  // DSCP is the upper six bits of the TOS octet (RFC 2474)
+    port.options["tos"] = std::to_string(*node.dscp * 4);  // DSCP is the upper six bits of the TOS octet (RFC 2474)
   }
-  if (vtep.type == NetworkType::Vxlan && node.vxlan_udp_port != kVxlanUdpPort) {
-    options["dst_port"] = std::to_string(node.vxlan_udp_port);
-  }
+  if (type == NetworkType::Vxlan && udp_port != kVxlanUdpPort) port.options["dst_port"] = std::to_string(udp_port);
   // Open vSwitch makes ip6gre ports layer 3 otherwise.
-  if (vtep.type == NetworkType::Gre && vtep.address.is_v6()) options["packet_type"] = "legacy_l2";
-  return options;
+  if (port.type == "ip6gre") port.options["packet_type"] = "legacy_l2";
+  return port;
 }
 
 // Why this host can have no tunnels now; empty when it can.
@@ -50,8 +68,8 @@ std::string trouble_with_local_ip(const NodeConfig& node, const Facts& facts) {
   return fmt::format("local_ip {} is not an address of this host", node.local_ip->to_string());
 }
 
-// Why this VTEP gets no port; empty when it does.
-std::string trouble_with(const NodeConfig& node, const Facts& facts, const Vtep& vtep, const std::string& type) {
+// Why this VTEP cannot be reached; empty when it can.
+std::string trouble_with(const NodeConfig& node, const Facts& facts, const Vtep& vtep) {
   if (vtep.address == node.local_ip) {
     return fmt::format("host {} announces {}, which is the local_ip of this host; no tunnel to it", vtep.host,
                        vtep.address.to_string());
@@ -60,6 +78,7 @@ std::string trouble_with(const NodeConfig& node, const Facts& facts, const Vtep&
     return fmt::format("host {}: {} and local_ip {} are of different IP versions; no tunnel to it", vtep.host,
                        vtep.address.to_string(), node.local_ip->to_string());
   }
+  const std::string type = interface_type(vtep.type, vtep.address);
   if (!facts.iface_types.empty() && !facts.iface_types.contains(type)) {
     return fmt::format("host {}: this ovs-vswitchd has no interface type {}; no tunnel to it", vtep.host, type);
   }
@@ -74,51 +93,175 @@ bool is_needed(const Intent& intent, const Vtep& vtep) {
   });
 }
 
+class TunnelPorts {
+ public:
+  explicit TunnelPorts(Build& build) : build_(build), node_(build.node()) {}
+
+  void run() {
+    build_.desired.tunnel_bridge = node_.tunnel_bridge;
+    const std::string trouble = trouble_with_local_ip(node_, build_.facts);
+    usable_ = trouble.empty();
+    if (usable_) {
+      build_.desired.local_ip = node_.local_ip->to_string();
+    } else {
+      build_.desired.waiting["tunnels"] = trouble;
+    }
+    if (node_.tunnel_mode == TunnelMode::FlowBased) {
+      for (const NetworkType type : node_.tunnel_types) want_flow_port(type, own_udp_port(node_, type));
+    }
+    for (const Vtep& vtep : build_.intent.vteps) {
+      if (!node_.tunnel_types.contains(vtep.type) || !is_needed(build_.intent, vtep)) continue;
+      const std::string object = fmt::format("vtep {} {}", to_string(vtep.type), vtep.address.to_string());
+      if (usable_) {
+        if (const std::string trouble_of_vtep = trouble_with(node_, build_.facts, vtep); !trouble_of_vtep.empty()) {
+          build_.desired.waiting[object] = trouble_of_vtep;
+          continue;
+        }
+      }
+      if (build_.tunnel_ways[vtep.type].contains(vtep.address)) continue;  // two hosts, one address
+      add(vtep, object);
+      if (build_.tunnel_ways[vtep.type].empty()) build_.tunnel_ways.erase(vtep.type);
+    }
+  }
+
+ private:
+  // The two ways there are to a VTEP, whichever of them is asked for.
+  struct Way {
+    std::string name;
+    std::optional<IpAddress> address;  // for the frames, where the port serves all VTEPs
+  };
+
+  [[nodiscard]] std::optional<OfPort> ofport(const std::string& name, const Vtep& vtep) const {
+    return build_.ofport(name, node_.tunnel_bridge, interface_type(vtep.type, vtep.address));
+  }
+
+  // A port that is there stays under the name that it has: the same tunnel cannot be there twice, and a name is not
+  // worth an interruption.
+  [[nodiscard]] std::string peer_port(const Vtep& vtep) const {
+    const std::string name = tunnel_port_name(vtep.type, vtep.address, node_.tunnel_port_hash);
+    const TunnelPortHash other = node_.tunnel_port_hash == TunnelPortHash::Sha1Digest ? TunnelPortHash::Blake2bDigest
+                                                                                      : TunnelPortHash::Sha1Digest;
+    const std::string old = tunnel_port_name(vtep.type, vtep.address, other);
+    const auto there = build_.facts.interfaces.find(old);
+    if (build_.facts.interfaces.contains(name) || there == build_.facts.interfaces.end()) return name;
+    const bool of_tunnels =
+        there->second.bridge == node_.tunnel_bridge && there->second.type == interface_type(vtep.type, vtep.address);
+    return of_tunnels ? old : name;
+  }
+
+  void want_flow_port(NetworkType type, std::uint16_t udp_port) {
+    if (!usable_) return;
+    const std::string name = flow_port(type, udp_port);
+    DesiredPort port = tunnel_port(node_, type, udp_port, "flow");
+    if (!build_.facts.iface_types.empty() && !build_.facts.iface_types.contains(port.type)) {
+      build_.desired.waiting["port " + name] =
+          fmt::format("this ovs-vswitchd has no interface type {}; no {} tunnels", port.type, to_string(type));
+      return;
+    }
+    if (!build_.ofport(name, node_.tunnel_bridge, port.type)) wait_for(name, "port " + name);
+    build_.desired.ports.emplace(name, std::move(port));
+  }
+
+  void want_peer_port(const Vtep& vtep, const std::string& name) {
+    if (!usable_) return;
+    build_.desired.ports.emplace(name,
+                                 tunnel_port(node_, vtep.type, udp_port_to(node_, vtep), vtep.address.to_string()));
+  }
+
+  void wait_for(const std::string& name, const std::string& object) {
+    const auto fact = build_.facts.interfaces.find(name);
+    const bool refused = fact != build_.facts.interfaces.end() && !fact->second.error.empty();
+    build_.desired.waiting[object] =
+        refused ? fmt::format("ovs-vswitchd could not add {}: {}", name, fact->second.error)
+                : fmt::format("ovs-vswitchd has not assigned an OpenFlow port to {} yet", name);
+  }
+
+  void input(const Vtep& vtep, OfPort port, const Way& way, bool of_other_mode, bool leaving) {
+    build_.tunnel_inputs.insert(TunnelInput{
+        .type = vtep.type, .port = port, .tun_src = way.address, .of_other_mode = of_other_mode, .leaving = leaving});
+  }
+
+  void add(const Vtep& vtep, const std::string& object) {
+    const bool flow_based = node_.tunnel_mode == TunnelMode::FlowBased;
+    const std::uint16_t udp_port = udp_port_to(node_, vtep);
+    const Way by_peer{.name = peer_port(vtep), .address = std::nullopt};
+    const Way by_flow{.name = flow_port(vtep.type, udp_port), .address = vtep.address};
+    const Way& asked = flow_based ? by_flow : by_peer;
+    const Way& other = flow_based ? by_peer : by_flow;
+    const std::optional<OfPort> port = ofport(asked.name, vtep);
+    const std::optional<OfPort> old = ofport(other.name, vtep);
+
+    if (flow_based) {
+      want_flow_port(vtep.type, udp_port);
+    } else {
+      want_peer_port(vtep, by_peer.name);
+    }
+    if (port) {
+      input(vtep, *port, asked, false, false);
+    } else if (!flow_based && old && usable_) {
+      receive_early(vtep, by_peer);
+    }
+    if (old) input(vtep, *old, other, /*of_other_mode=*/true, /*leaving=*/port.has_value());
+    auto& ways = build_.tunnel_ways[vtep.type];
+    if (port) {
+      ways.emplace(vtep.address, TunnelWay{*port, asked.address});
+    } else if (old) {
+      ways.emplace(vtep.address, TunnelWay{*old, other.address});
+      keep(vtep, other.name, udp_port);
+    }
+    if (!port && usable_ && !flow_based) wait_for(by_peer.name, object);
+  }
+
+  // The way of the other mode stays until the one that is asked for can be gone.
+  void keep(const Vtep& vtep, const std::string& name, std::uint16_t udp_port) {
+    if (!usable_) return;
+    if (node_.tunnel_mode == TunnelMode::FlowBased) {
+      want_peer_port(vtep, name);
+    } else {
+      build_.desired.ports.emplace(name, tunnel_port(node_, vtep.type, udp_port, "flow"));
+    }
+  }
+
+  // A port per peer that will take its frames away from a flow-based port: its number is chosen now.
+  void receive_early(const Vtep& vtep, const Way& way) {
+    const auto fact = build_.facts.interfaces.find(way.name);
+    if (fact == build_.facts.interfaces.end()) {
+      const std::optional<OfPort> number = OfPort::make(next_number());
+      if (!number) return;
+      DesiredPort& port = build_.desired.ports.at(way.name);
+      port.ofport_request = static_cast<std::uint16_t>(number->value());
+      port.made_after = of::FlowKey{of::number(of::TunTable::Input), 1, of::Match().in_port(*number).text()};
+      input(vtep, *number, way, false, false);
+    } else if (fact->second.ofport_request && fact->second.bridge == node_.tunnel_bridge) {
+      input(vtep, *fact->second.ofport_request, way, false, false);  // made, and not numbered yet
+    }
+  }
+
+  // A number of the tunnel bridge that nobody has: after the highest there is.
+  std::uint32_t next_number() {
+    if (last_number_ == 0) {
+      for (const auto& [name, fact] : build_.facts.interfaces) {
+        if (fact.bridge != node_.tunnel_bridge) continue;
+        if (fact.ofport && fact.ofport->value() < kLastNumber)
+          last_number_ = std::max(last_number_, fact.ofport->value());
+        if (fact.ofport_request) last_number_ = std::max(last_number_, fact.ofport_request->value());
+      }
+    }
+    return last_number_ < kLastNumber ? ++last_number_ : 0;
+  }
+
+  static constexpr std::uint32_t kLastNumber = 0xfeff;  // OFPP_MAX - 1: above are the reserved ones (LOCAL)
+
+  Build& build_;
+  const NodeConfig& node_;
+  bool usable_ = false;  // tunnels, now
+  std::uint32_t last_number_ = 0;
+};
+
 }  // namespace
 
 void compile_tunnel_ports(Build& build) {
-  const NodeConfig& node = build.node();
-  if (!node.has_tunnels()) return;
-  build.desired.tunnel_bridge = node.tunnel_bridge;
-  const std::string local_trouble = trouble_with_local_ip(node, build.facts);
-  if (local_trouble.empty()) {
-    build.desired.local_ip = node.local_ip->to_string();
-  } else {
-    build.desired.waiting["tunnels"] = local_trouble;
-  }
-
-  for (const Vtep& vtep : build.intent.vteps) {
-    if (!node.tunnel_types.contains(vtep.type) || !is_needed(build.intent, vtep)) continue;
-    const std::string name = tunnel_port_name(vtep.type, vtep.address);
-    const std::string type = interface_type(vtep);
-    const std::string object = fmt::format("vtep {} {}", to_string(vtep.type), vtep.address.to_string());
-    if (local_trouble.empty()) {
-      if (const std::string trouble = trouble_with(node, build.facts, vtep, type); !trouble.empty()) {
-        build.desired.waiting[object] = trouble;
-        continue;
-      }
-      DesiredPort port;
-      port.bridge = node.tunnel_bridge;
-      port.type = type;
-      port.options = options_of(node, vtep);
-      if (!build.desired.ports.emplace(name, std::move(port)).second) continue;  // two hosts, one address
-    }
-    // Without a local_ip the ports that are there go on working.
-    if (const auto ofport = build.ofport(name, node.tunnel_bridge, type)) {
-      build.tunnel_ofports[vtep.type].push_back(*ofport);
-      build.tunnel_ways[vtep.type].insert_or_assign(vtep.address, TunnelWay{*ofport});
-    } else if (local_trouble.empty()) {
-      const auto fact = build.facts.interfaces.find(name);
-      const bool refused = fact != build.facts.interfaces.end() && !fact->second.error.empty();
-      build.desired.waiting[object] =
-          refused ? fmt::format("ovs-vswitchd could not add {}: {}", name, fact->second.error)
-                  : fmt::format("ovs-vswitchd has not assigned an OpenFlow port to {} yet", name);
-    }
-  }
-  for (auto& [type, ofports] : build.tunnel_ofports) {
-    std::sort(ofports.begin(), ofports.end());
-    ofports.erase(std::unique(ofports.begin(), ofports.end()), ofports.end());
-  }
+  if (build.node().has_tunnels()) TunnelPorts(build).run();
 }
 
 }  // namespace ml2

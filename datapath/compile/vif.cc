@@ -164,6 +164,13 @@ std::map<std::string, std::string> other_config_of(const Segment& segment, Local
   return config;
 }
 
+// Whoever plugs a tap or veth gives it its MTU (os-vif, ml2ctl vif plug); devices of these types are made by
+// ovs-vswitchd, so that it must be told (os-vif vif_plug_ovs/ovsdb/ovsdb_lib.py update_device_mtu()). An internal port
+// would otherwise get the least MTU of its bridge.
+bool open_vswitch_makes(const std::string& type) {
+  return type == "dpdkvhostuserclient" || type == "dpdkvhostuser" || type == "internal";
+}
+
 void wire(Build& build, const Port& port, const Vif& vif, LocalVlan vlan) {
   PortState& state = build.desired.port_states[port.id];
   state.interface = vif.interface;
@@ -179,6 +186,10 @@ void wire(Build& build, const Port& port, const Vif& vif, LocalVlan vlan) {
       row.tag_after = {bridge, antispoof_entry(*vif.fact->ofport)};
       build.merge(bridge, antispoof_flows(port, *vif.fact->ofport));
     }
+  }
+  if (port.mtu != 0 && open_vswitch_makes(vif.fact->type)) {
+    row.interface = vif.interface;
+    row.mtu_request = port.mtu;
   }
   build.desired.vifs.insert_or_assign(vif.fact->port, std::move(row));
   build.segments.emplace(key_of(port.segment), LocalSegment{port.segment, vlan});

@@ -35,6 +35,7 @@ struct Port {
   std::string name;
   Segment segment;
   Mac mac;
+  std::uint16_t mtu = 0;  // bytes of an IP packet in its network; 0: not known
   bool admin_state_up = true;
   std::vector<IpAddress> fixed_ips;  // sorted
   std::string device_owner;

@@ -25,6 +25,11 @@ inline constexpr Field kEthDst{"eth_dst", "NXM_OF_ETH_DST"};
 inline constexpr Field kVlanTci{"vlan_tci", "NXM_OF_VLAN_TCI"};  // PCP 15-13, present 12, VID 11-0
 inline constexpr Field kVlanVid{"vlan_vid", "OXM_OF_VLAN_VID"};  // present 12, VID 11-0
 inline constexpr Field kTunId{"tun_id", "NXM_NX_TUN_ID"};
+// Addresses of the outer IP header, as it came (src) or, through a port with remote_ip=flow, as it shall go (dst).
+inline constexpr Field kTunSrc{"tun_src", "NXM_NX_TUN_IPV4_SRC"};
+inline constexpr Field kTunDst{"tun_dst", "NXM_NX_TUN_IPV4_DST"};
+inline constexpr Field kTunIpv6Src{"tun_ipv6_src", "NXM_NX_TUN_IPV6_SRC"};
+inline constexpr Field kTunIpv6Dst{"tun_ipv6_dst", "NXM_NX_TUN_IPV6_DST"};
 inline constexpr Field kArpOp{"arp_op", "NXM_OF_ARP_OP"};
 inline constexpr Field kArpSpa{"arp_spa", "NXM_OF_ARP_SPA"};
 inline constexpr Field kArpTpa{"arp_tpa", "NXM_OF_ARP_TPA"};

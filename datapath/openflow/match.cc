@@ -64,6 +64,10 @@ Match& Match::dl_dst_solicited_node() { return put(Slot::DlDst, "dl_dst=33:33:ff
 
 Match& Match::tun_id(TunnelKey key) { return put(Slot::TunId, fmt::format("tun_id={:#x}", key.value())); }
 
+Match& Match::tun_src(const IpAddress& address) {
+  return put(Slot::TunSrc, fmt::format("{}={}", address.is_v4() ? "tun_src" : "tun_ipv6_src", address.to_string()));
+}
+
 Match& Match::reg(unsigned number, std::uint32_t value) {
   ML2_CHECK(number < 16, "registers are 0 to 15");
   const auto slot = static_cast<Slot>(static_cast<unsigned>(Slot::Reg0) + number);

@@ -46,6 +46,8 @@ class Match {
 
   // The key of the tunnel the frame came out of.
   Match& tun_id(TunnelKey key);
+  // The VTEP that sent it: source of the outer IP header.
+  Match& tun_src(const IpAddress& address);
   // Register `number` (0-15) has this value.
   Match& reg(unsigned number, std::uint32_t value);
 
@@ -94,6 +96,7 @@ class Match {
     Reg0,
     RegLast = Reg0 + 15,
     TunId,
+    TunSrc,
     InPort,
     Vlan,
     DlSrc,

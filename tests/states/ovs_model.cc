@@ -193,6 +193,10 @@ void OvsModel::set(const std::string& table, const Uuid& name, const std::string
       row.type = value.string().value();
     else if (column == "options")
       row.options = value.string_map();
+    else if (column == "mtu_request")
+      row.mtu_request = value.integer();
+    else if (column == "ofport_request")
+      row.ofport_request = value.integer();
     else
       unknown();
   } else {
@@ -280,7 +284,8 @@ void OvsModel::settle() {
       }
     }
     for (ovsdb::InterfaceRow* interface_row : waiting) {
-      std::int64_t number = 1;
+      std::int64_t number = interface_row->ofport_request.value_or(1);
+      if (used.contains(number)) number = 1;
       while (!used.insert(number).second) ++number;
       interface_row->ofport = number;
     }

@@ -51,6 +51,16 @@ std::vector<State> ports() {
   return {alive, down, troubled};
 }
 
+// explicitly_egress_direct, without a firewall.
+std::vector<State> egress_direct() {
+  State normal = base_state().named("normal");
+  normal.port(1, vxlan(101, 1270)).port(2, vlan(102, "physnet1", 100)).port(3, local(103)).port(4, vxlan(101, 1270));
+  normal.vtep(kVxlan, "10.0.0.2");
+  State direct = normal.named("direct");
+  direct.intent.node.explicitly_egress_direct = true;
+  return {normal, direct};
+}
+
 std::vector<State> bridges() {
   State without = base_state().named("no_bridge");
   without.bridges.clear();
@@ -83,7 +93,32 @@ std::vector<State> tunnels_over_ipv6() {
   state.port(1, vxlan(101, 1270)).port(2, gre(102, 5));
   state.vtep(kVxlan, "2001:db8::2").vtep(NetworkType::Gre, "2001:db8::2").vtep(kVxlan, "10.0.0.2");
   state.vtep(kVxlan, "2001:db8::1");
-  return {state};
+  State flow_based = state.named("flow_based");
+  flow_based.intent.node.tunnel_mode = TunnelMode::FlowBased;
+  flow_based.vtep(kVxlan, "2001:db8::3");
+  // Ports that are there keep their names.
+  State renamed = state.named("names_of_later_releases");
+  renamed.intent.node.tunnel_port_hash = TunnelPortHash::Blake2bDigest;
+  renamed.keeps_past = true;
+  return {state, flow_based, renamed};
+}
+
+// From a port per peer to one port for all and back, while hosts come and go.
+std::vector<State> tunnel_modes() {
+  State per_peer = base_state().named("port_per_peer");
+  per_peer.intent.node.tunnel_types = {kVxlan, NetworkType::Geneve};
+  per_peer.port(1, vxlan(101, 1270)).port(2, geneve(102, 9));
+  per_peer.vtep(kVxlan, "10.0.0.2").vtep(kVxlan, "10.0.0.3").vtep(NetworkType::Geneve, "10.0.0.2");
+  State flow_based = per_peer.named("flow_based");
+  flow_based.intent.node.tunnel_mode = TunnelMode::FlowBased;
+  const State host_gone = State(flow_based.named("host_gone")).without_vtep(kVxlan, "10.0.0.3");
+  State udp_port = flow_based.named("another_udp_port");  // of one host: the lower one is used with it
+  udp_port.intent.node.vxlan_udp_port = 8472;
+  udp_port.intent.vteps.insert(Vtep{kVxlan, ip("10.0.0.4"), 4789, "host-10.0.0.4"});
+  udp_port.intent.vteps.insert(Vtep{kVxlan, ip("10.0.0.5"), 9000, "host-10.0.0.5"});
+  State per_peer_again = udp_port.named("port_per_peer_again");
+  per_peer_again.intent.node.tunnel_mode = TunnelMode::PortPerPeer;
+  return {per_peer, flow_based, host_gone, udp_port, per_peer_again};
 }
 
 RemotePort remote_port(const char* address, const char* vtep, std::vector<IpAddress> answered) {
@@ -113,7 +148,9 @@ std::vector<State> l2_population() {
   State strict = moved.named("unknown_unicast_dropped");
   strict.intent.node.drop_unknown_unicast = true;
   strict.intent.remote[segment].any_mac = true;
-  return {alone, neighbours, moved, strict};
+  State flow_based = strict.named("flow_based");
+  flow_based.intent.node.tunnel_mode = TunnelMode::FlowBased;
+  return {alone, neighbours, moved, strict, flow_based};
 }
 
 std::vector<State> anti_spoofing() {
@@ -144,6 +181,8 @@ std::map<std::string, std::vector<State>> state_lists() {
           {"bridges", bridges()},
           {"local_ip", local_ip()},
           {"tunnels_over_ipv6", tunnels_over_ipv6()},
+          {"tunnel_modes", tunnel_modes()},
+          {"egress_direct", egress_direct()},
           {"l2_population", l2_population()},
           {"anti_spoofing", anti_spoofing()}};
 }

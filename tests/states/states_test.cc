@@ -215,5 +215,85 @@ std::vector<Case> cases() {
 INSTANTIATE_TEST_SUITE_P(All, StateLists, ::testing::ValuesIn(cases()),
                          [](const auto& one) { return one.param.list + "_" + one.param.expander; });
 
+// What the switch would do with a frame of network 101 (VNI 1270) to and from each VTEP, at a moment.
+void expect_reachable(const OvsModel& ovs, const std::vector<std::string>& vteps) {
+  const Actual actual = ovs.actual();
+  const of::FlowSet& flows = *actual.flows.at("br-tun");
+  std::string flood;
+  for (const auto& [key, body] : flows) {
+    if (key.table == 22 && body.actions.find("0x4f6") != std::string::npos) flood = body.actions + ",";
+  }
+  for (const std::string& vtep : vteps) {
+    bool sent = false;
+    const ovsdb::InterfaceRow* taken = nullptr;  // the port whose frame it is: its own before the one of all
+    for (const auto& [name, row] : actual.vswitch.interfaces) {
+      if (row.type != "vxlan" || row.ofport.value_or(0) < 1) continue;
+      const std::string& remote = row.options.at("remote_ip");
+      if (remote == vtep || (remote == "flow" && taken == nullptr)) taken = &row;
+      const std::string output = fmt::format("output:{},", *row.ofport);
+      if (remote == vtep) sent = sent || flood.find(output) != std::string::npos;
+      if (remote == "flow") {
+        sent = sent || flood.find(fmt::format("set_field:{}->tun_dst,{}", vtep, output)) != std::string::npos;
+      }
+    }
+    EXPECT_TRUE(sent) << "nothing is sent to " << vtep << ": " << flood;
+    ASSERT_NE(taken, nullptr) << "no port takes frames of " << vtep;
+    bool received = false;
+    const std::string in_port = fmt::format("in_port={}", *taken->ofport);
+    for (const auto& [key, body] : flows) {
+      received = received || (key.table == 0 &&
+                              (key.match == in_port || key.match == fmt::format("tun_src={},{}", vtep, in_port)));
+    }
+    EXPECT_TRUE(received) << "frames of " << vtep << " from " << taken->name << " are dropped";
+  }
+}
+
+TEST(TunnelModes, NothingIsLostOnTheWay) {
+  const std::vector<State> states = state_lists().at("tunnel_modes");
+  const State& per_peer = states.at(0);
+  const State& flow_based = states.at(1);
+  for (const bool restart : {false, true}) {
+    World world;
+    world.become(per_peer);
+    world.watch = [](const OvsModel& ovs) { expect_reachable(ovs, {"10.0.0.2", "10.0.0.3"}); };
+    for (const State* state : {&flow_based, &per_peer, &flow_based}) {
+      SCOPED_TRACE(state->name);
+      if (restart) world.restart();
+      world.become(*state);
+    }
+  }
+}
+
+TEST(TunnelModes, WhatWasLearnedTheOtherWayGoes) {
+  const std::vector<State> states = state_lists().at("tunnel_modes");
+  World world;
+  world.become(states.at(0));
+  const auto vlan = world.desired.local_vlans.begin()->second.value();
+  const auto learned = [&](const std::string& way) {
+    const of::FlowKey key{20, 1, fmt::format("vlan_tci=0x{:04x}/0x0fff,dl_dst=fa:16:3e:00:00:77", vlan)};
+    world.ovs.flows("br-tun")[key] = {
+        .actions = fmt::format("load:0->NXM_OF_VLAN_TCI[],load:0x4f6->NXM_NX_TUN_ID[],{}", way),
+        .cookie = cookie_of_learned(),
+        .hard_timeout = 300};
+  };
+  const auto left = [&] {
+    std::size_t count = 0;
+    for (const auto& [key, body] : *world.ovs.actual().flows.at("br-tun"))
+      count += body.hard_timeout == 300 ? 1U : 0U;
+    return count;
+  };
+  const auto number = [&](const char* port) { return *world.ovs.vswitch().interfaces.at(port).ofport; };
+  learned(fmt::format("output:{}", number("vxlan-0a000002")));
+  world.become(states.at(0));
+  EXPECT_EQ(left(), 1U);
+  world.become(states.at(1));
+  EXPECT_EQ(left(), 0U);
+  learned(fmt::format("load:0xa000003->NXM_NX_TUN_IPV4_DST[],output:{}", number("vxlan-flow")));
+  world.become(states.at(1));
+  EXPECT_EQ(left(), 1U);
+  world.become(states.at(2));  // 10.0.0.3 has gone
+  EXPECT_EQ(left(), 0U);
+}
+
 }  // namespace
 }  // namespace ml2::testing

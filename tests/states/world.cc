@@ -154,12 +154,17 @@ bool World::round() {
   }
   check_plan(plan);
   if (!(rounds_ == 0 && loss == Loss::FirstTransaction)) ovs.commit(plan.ovsdb);
+  if (watch) {
+    ovs.settle();
+    watch(ovs);
+  }
   for (const auto& [bridge, bundle] : plan.bundles) {
     if (!(rounds_ == 0 && loss == Loss::FirstBundles)) ovs.commit(bridge, bundle);
   }
   ovs.settle();
   EXPECT_TRUE(ovs.faults.empty()) << ovs.faults.front();
   check_isolation();
+  if (watch) watch(ovs);
   ++rounds_;
   return true;
 }

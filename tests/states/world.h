@@ -6,6 +6,7 @@
 // What it does not do: no expectations of single flows: those are golden texts.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -61,6 +62,8 @@ class World {
   // The agent is killed and starts again: what it had in memory is gone.
   void restart() { memory_.clear(); }
   // Bundles are lost in the first round (a slow connection), or the transaction is.
+  // Called between the halves of each round, and after it.
+  std::function<void(const OvsModel&)> watch;
   enum class Loss { None, FirstBundles, FirstTransaction };
   Loss loss = Loss::None;
 

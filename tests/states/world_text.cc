@@ -58,11 +58,37 @@ std::string replace(const std::string& text, std::string_view before, std::strin
   return result + text.substr(from);
 }
 
+// A local VLAN in register 6, which is printed in hexadecimal: "reg6=0x1" in a match, "set_field:0x1->reg6" in actions.
+template <class Name>
+std::string registers(const std::string& text, const std::string& what, Name name) {
+  if (text.find(what) == std::string::npos) return text;
+  for (int number = 1; number <= 4094; ++number) {
+    const std::string hex = fmt::format("{:#x}", number);
+    const bool action = what.starts_with("->");
+    const std::string wanted = action ? "set_field:" + hex + what : what + hex;
+    const auto at = text.find(wanted);
+    if (at == std::string::npos) continue;
+    const std::size_t end = at + wanted.size();
+    if (end < text.size() && text[end] != ',') continue;  // a longer number
+    return text.substr(0, at) + (action ? "set_field:" + name(number) + what : what + name(number)) +
+           text.substr(end);
+  }
+  return text;
+}
+
 std::string sorted_outputs(const std::string& actions) {
   if (actions.find("learn(") != std::string::npos) return actions;
-  std::vector<std::string> parts = text::split(actions, ',');
+  std::vector<std::string> parts;  // one for each copy: with the address that it is given
+  for (const std::string& part : text::split(actions, ',')) {
+    const bool goes_on = !parts.empty() && parts.back().ends_with("_dst") && part.starts_with("output:");
+    if (goes_on) {
+      parts.back() += "," + part;
+    } else {
+      parts.push_back(part);
+    }
+  }
   const auto first =
-      std::find_if(parts.begin(), parts.end(), [](const auto& part) { return part.starts_with("output:"); });
+      std::find_if(parts.begin(), parts.end(), [](const auto& part) { return part.find("output:") != part.npos; });
   std::sort(first, parts.end());
   return fmt::format("{}", fmt::join(parts, ","));
 }
@@ -76,12 +102,15 @@ std::string flow_text(const Names& names, const std::string& bridge, const of::F
   const bool physical = !integration && bridge != names.node.tunnel_bridge;
 
   std::string match = replace(key.match, "in_port=", "", port);
-  if (!integration) match = replace(match, "dl_vlan=", "", local);
+  const bool local_tags = !integration || key.table == of::number(of::IntTable::LocalMacDirect);
+  if (local_tags) match = replace(match, "dl_vlan=", "", local);
+  match = registers(match, "reg6=", local);
   std::string actions = replace(body.actions, "output:", "", port);
   actions = replace(actions, "goto_table:", "", table);
   actions = replace(actions, "set_field:", "->vlan_vid", [&](std::int64_t vid) {
     return physical ? fmt::format("4096+{}", vid - 4096) : "4096+" + names.local_vlan(vid - 4096);
   });
+  actions = registers(actions, "->reg6", local);
   const std::string learned = fmt::format("{:#x}", cookie_of_learned());
   if (const auto at = actions.find(learned); at != std::string::npos) actions.replace(at, learned.size(), "learned");
   std::string timeouts;

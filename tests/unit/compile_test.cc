@@ -279,6 +279,70 @@ TEST(Compile, TunnelOptions) {
   EXPECT_EQ(options().at("df_default"), "false");
 }
 
+TEST(Compile, FlowBasedTunnels) {
+  Intent i = intent();
+  i.node.tunnel_mode = TunnelMode::FlowBased;
+  i.node.vxlan_udp_port = 8472;
+  i.vteps = {Vtep{NetworkType::Vxlan, *IpAddress::parse("192.0.2.2"), 8472, "hv2"},
+             Vtep{NetworkType::Vxlan, *IpAddress::parse("192.0.2.3"), 4789, "hv3"}};
+  Facts f = facts();
+  Desired desired = compile(i, f);
+  const std::map<std::string, std::string> usual{{"df_default", "true"},    {"egress_pkt_mark", "0"},
+                                                 {"in_key", "flow"},        {"out_key", "flow"},
+                                                 {"local_ip", "192.0.2.1"}, {"remote_ip", "flow"}};
+  EXPECT_EQ(desired.ports.at("vxlan-flow").options, usual);  // both ends choose the lower UDP port
+  EXPECT_EQ(desired.ports.at("vxlan-udp8472").options.at("dst_port"), "8472");
+  EXPECT_EQ(desired.waiting.at("port vxlan-flow"),
+            "ovs-vswitchd has not assigned an OpenFlow port to vxlan-flow yet");
+  EXPECT_EQ(desired.ports.size(), 4U);  // the patch pair and these two
+  f.iface_types = {"patch", "internal"};
+  desired = compile(i, f);
+  EXPECT_EQ(desired.waiting.at("port vxlan-udp8472"),
+            "this ovs-vswitchd has no interface type vxlan; no vxlan tunnels");
+  EXPECT_EQ(desired.ports.size(), 2U);
+}
+
+TEST(Compile, UdpPortOfAPair) {
+  Intent i = intent();
+  const auto dst_port = [&](std::uint16_t own, std::uint16_t theirs) {
+    i.node.vxlan_udp_port = own;
+    i.vteps = {Vtep{NetworkType::Vxlan, *IpAddress::parse("192.0.2.2"), theirs, "hv2"}};
+    const Desired desired = compile(i, facts());
+    const auto& options = desired.ports.at("vxlan-c0000202").options;
+    return options.contains("dst_port") ? options.at("dst_port") : "default";
+  };
+  EXPECT_EQ(dst_port(4789, 0), "default");
+  EXPECT_EQ(dst_port(4789, 8472), "default");
+  EXPECT_EQ(dst_port(8472, 4789), "default");
+  EXPECT_EQ(dst_port(8472, 0), "8472");
+  EXPECT_EQ(dst_port(8472, 9000), "8472");
+}
+
+TEST(Compile, TwoBridgesWithOneDatapathId) {
+  Intent i = intent();
+  i.node.bridge_mappings = {{"a", "br-a"}, {"b", "br-b"}, {"c", "br-c"}};
+  Facts f = facts();
+  f.bridges["br-a"] = "0000aabbccddeeff";
+  f.bridges["br-b"] = "0000aabbccddeeff";
+  f.bridges["br-c"] = "";  // not made yet
+  const Desired desired = compile(i, f);
+  EXPECT_FALSE(desired.bridges.at("br-a").other_config.contains("datapath-id"));
+  EXPECT_EQ(desired.bridges.at("br-b").other_config.at("datapath-id"), "0003aabbccddeeff");
+  EXPECT_FALSE(desired.bridges.at("br-c").other_config.contains("datapath-id"));
+}
+
+TEST(Compile, MtuIsAskedForWhereOpenVswitchMakesTheDevice) {
+  Intent i = intent();
+  Facts f = facts();
+  add_port(i, 1, 101, 5).mtu = 1430;
+  InterfaceFact& interface = plug(f, "vhu1", 1, 3);
+  EXPECT_EQ(compile(i, f).vifs.at("vhu1").interface, "");  // a tap: who plugs it sets its MTU
+  interface.type = "dpdkvhostuserclient";
+  EXPECT_EQ(compile(i, f).vifs.at("vhu1").interface, "vhu1");
+  EXPECT_EQ(compile(i, f).vifs.at("vhu1").mtu_request, 1430);
+  EXPECT_EQ(compile(i, f).port_states.at(uuid(1)).waiting, "");
+}
+
 TEST(Compile, IgmpSnooping) {
   Intent i = intent();
   i.node.igmp_snooping_enable = true;

@@ -208,6 +208,25 @@ TEST_F(LearnedFlows, WrongOnesGo) {
   EXPECT_THAT(world.planned().bundles.at("br-tun").mods, ::testing::UnorderedElementsAreArray(deletes));
 }
 
+// As ovs-vswitchd 3.1 prints what it learned through a port with remote_ip=flow.
+TEST(LearnedAddress, OfKnownVtepsOnly) {
+  const of::FlowSet desired{{key(0, 1, "tun_ipv6_src=fd00::2,in_port=2"), body("goto_table:4")},
+                            {key(0, 1, "tun_src=10.0.0.2,in_port=3"), body("goto_table:4")},
+                            {key(4, 1, "tun_id=0x5"), body("set_field:4099->vlan_vid,goto_table:10")}};
+  const auto rightly = [&](const std::string& way) {
+    const std::string actions = "load:0->NXM_OF_VLAN_TCI[],load:0x5->NXM_NX_TUN_ID[]," + way;
+    return learned_rightly(key(20, 1, "vlan_tci=0x0003/0x0fff,dl_dst=fa:16:3e:00:00:01"), body(actions.c_str()),
+                           desired);
+  };
+  const std::string net = "load:0xfd00000000000000->NXM_NX_TUN_IPV6_DST[64..127]";
+  EXPECT_TRUE(rightly("load:0x2->NXM_NX_TUN_IPV6_DST[0..63]," + net + ",output:2"));
+  EXPECT_FALSE(rightly("load:0x3->NXM_NX_TUN_IPV6_DST[0..63]," + net + ",output:2"));
+  EXPECT_FALSE(rightly(net + ",output:2"));
+  EXPECT_TRUE(rightly("load:0xa000002->NXM_NX_TUN_IPV4_DST[],output:3"));
+  EXPECT_FALSE(rightly("load:0xa000003->NXM_NX_TUN_IPV4_DST[],output:3"));
+  EXPECT_FALSE(rightly("output:3"));  // through it nothing can be sent without an address
+}
+
 TEST_F(LearnedFlows, AReusedVlanDoesNotLeak) {
   learn(vlan102, "fa:16:3e:00:00:aa", "0x5", tunnel);
   State state = base_state();
