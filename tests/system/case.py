@@ -18,6 +18,7 @@ class SystemTest(unittest.TestCase):
     """A test on a lab of two hypervisors that the tests of the class share."""
 
     hypervisors = 2
+    underlay_mtu = laboratory.UNDERLAY_MTU
     ini = None               # changes to the agents' ini, {section: {option: value}}
     start_agents = True
     ml2_db_on = "hv1"        # where the ML2 database is served (lab.py)
@@ -26,7 +27,7 @@ class SystemTest(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.lab = Lab(cls.hypervisors, ml2_db_on=cls.ml2_db_on).start()
+        cls.lab = Lab(cls.hypervisors, ml2_db_on=cls.ml2_db_on, underlay_mtu=cls.underlay_mtu).start()
         try:
             if cls.start_agents:
                 cls.lab.start_agents(cls.ini)
@@ -84,13 +85,16 @@ class SystemTest(unittest.TestCase):
     def ml2ctl_json(self, *arguments, on=None):
         return (on or self.lab[1]).ml2ctl(*arguments, json_output=True)
 
-    def network(self, name, network_type, segment=None, physical_network=None, cidrs=("10.1.0.0/24", "fd01::/64")):
+    def network(self, name, network_type, segment=None, physical_network=None, cidrs=("10.1.0.0/24", "fd01::/64"),
+                mtu=None):
         """A network with its subnets; it goes when the test ends."""
         arguments = ["network", "create", name, "--provider-network-type", network_type]
         if physical_network:
             arguments += ["--provider-physical-network", physical_network]
         if segment is not None:
             arguments += ["--provider-segment", str(segment)]
+        if mtu is not None:
+            arguments += ["--mtu", str(mtu)]
         network = self.ml2ctl_json(*arguments)
         self.addCleanup(self.ml2ctl, "network", "delete", network["id"], check=False)
         for cidr in cidrs:

@@ -123,7 +123,7 @@ class Hypervisor(Namespace):
         run(["ip", "link", "add", device, "netns", self.netns, "type", "veth", "peer", "name", fabric_end,
              "netns", self.lab.fabric.netns])
         self.lab.fabric.run("ip", "link", "set", fabric_end, "master", bridge, "up")
-        mtu = str(UNDERLAY_MTU)
+        mtu = str(self.lab.underlay_mtu)
         self.lab.fabric.run("ip", "link", "set", fabric_end, "mtu", mtu)
         self.run("ip", "link", "set", device, "mtu", mtu)
         self.run("ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", check=False)
@@ -168,7 +168,7 @@ class Hypervisor(Namespace):
         self.ovs_vsctl(
             "add-br", "br-phy", "--", "set", "Bridge", "br-phy", "datapath_type=netdev", "fail_mode=standalone",
             f'other-config:hwaddr="{mac}"', "--", "add-port", "br-phy", "under0",
-            "--", "set", "Interface", "br-phy", f"mtu_request={UNDERLAY_MTU}")
+            "--", "set", "Interface", "br-phy", f"mtu_request={self.lab.underlay_mtu}")
         self.add_physical_bridge()
         self.address_underlay()
 
@@ -180,7 +180,7 @@ class Hypervisor(Namespace):
         """The tunnel address on br-phy; again after every start of ovs-vswitchd, as the machine's ifupdown would."""
         wait_until(lambda: self.run("ip", "link", "show", "br-phy", check=False).returncode == 0, 10,
                    f"{self.host}: br-phy is there")
-        self.run("ip", "link", "set", "br-phy", "mtu", str(UNDERLAY_MTU), "up")
+        self.run("ip", "link", "set", "br-phy", "mtu", str(self.lab.underlay_mtu), "up")
         self.run("ip", "address", "replace", f"{self.local_ip}/24", "dev", "br-phy")
         self.run("ip", "address", "replace", f"{self.local_ip6}/64", "dev", "br-phy", "nodad")
 
@@ -306,8 +306,9 @@ class Hypervisor(Namespace):
 class Lab:
     """N hypervisors and what is between them. Use as a context manager, or call start() and stop()."""
 
-    def __init__(self, hypervisors=2, bin_dir=None, ml2_db_on="hv1", say=None):
+    def __init__(self, hypervisors=2, bin_dir=None, ml2_db_on="hv1", say=None, underlay_mtu=UNDERLAY_MTU):
         self.count = hypervisors
+        self.underlay_mtu = underlay_mtu
         self.bin_dir = bin_dir or os.environ.get("ML2_BIN_DIR") or os.path.join(SOURCE, "build", "release", "bin")
         # "hv1": beside Open_vSwitch on hypervisor 1; "own": a server of its own; "cluster": three servers and a relay
         self.ml2_db_on = ml2_db_on
