@@ -22,7 +22,7 @@ SENDER = textwrap.dedent("""\
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
     sock.connect((target, port))
     sock.setblocking(False)
-    sent, seen, gap, last = 0, set(), 0.0, time.monotonic()
+    sent, times, seen, gap, last = 0, [], set(), 0.0, time.monotonic()
     def read():
         global last, gap
         while True:
@@ -43,6 +43,7 @@ SENDER = textwrap.dedent("""\
         except (BlockingIOError, ConnectionRefusedError):
             pass
         sent += 1
+        times.append(time.monotonic())
         next_one = max(next_one + interval, time.monotonic() - 1)
         while not stop and (wait := next_one - time.monotonic()) > 0:
             select.select([sock], [], [], wait)
@@ -53,7 +54,7 @@ SENDER = textwrap.dedent("""\
         select.select([sock], [], [], 0.1)
         read()
     missing = sorted(set(range(sent)) - seen)
-    print(json.dumps({"sent": sent, "received": len(seen), "missing": missing[:20], "longest_gap_ms": round(gap * 1000)}))
+    print(json.dumps({"sent": sent, "received": len(seen), "missing": missing[:20], "lost_at": [round(times[at], 3) for at in missing], "longest_gap_ms": round(gap * 1000)}))
     """)
 ECHO = textwrap.dedent("""\
     import socket, sys
