@@ -47,12 +47,12 @@ class HandsTest(SystemTest):
         took = time.monotonic() - begun
         agent.wait_in_sync()
         self.saw(f"{what}: put back {took * 1000:.0f} ms after the hand began; counted "
-                 f"{agent.status()['counters']['repairs'] - counted}; logged {self.repair_lines() - lines}")
+                 f"{self.repairs() - counted}; logged {self.repair_lines() - lines}")
         self.assertGreaterEqual(self.repair_lines() - lines, 1, "it is logged")
         self.assertLessEqual(self.repair_lines() - lines, 3, "once for each place that was changed")
 
     def repairs(self):
-        return self.lab[1].status()["repairs"]
+        return self.lab[1].status().get("repairs", self.repair_lines())
 
     def repair_lines(self):
         return sum("repaired" in line for line in self.lab[1].agent.log_text().splitlines())
@@ -70,12 +70,18 @@ class HandsTest(SystemTest):
                              == "peer=patch-int")
         self.assert_put_back("a tag", lambda: self.vsctl("set", "Port", self.device("a1"), "tag=77"),
                              lambda: self.vsctl("get", "Port", self.device("a1"), "tag") == tag)
-        # A controller row that comes or goes makes ovs-vswitchd flush the bridge.
+        # A controller row that comes or goes makes ovs-vswitchd flush the bridge, as a restart of it does: flows of ours
+        # come back like after that, not as a hand's work.
         flows = set(agent.flow_counters("br-int"))
-        right = lambda: set(agent.flow_counters("br-int")) == flows  # noqa: E731
-        self.assert_put_back("flows after a controller was set",
-                             lambda: agent.ovs_vsctl("set-controller", "br-int", "tcp:127.0.0.1:16633"), right)
-        self.assert_put_back("flows after it was deleted", lambda: agent.ovs_vsctl("del-controller", "br-int"), right)
+        for what, command in (("set", ("set-controller", "br-int", "tcp:127.0.0.1:16633")),
+                              ("deleted", ("del-controller", "br-int"))):
+            mods = agent.status()["counters"]["flow_mods"]
+            begun = time.monotonic()
+            agent.ovs_vsctl(*command)
+            wait_until(lambda: agent.status()["counters"]["flow_mods"] > mods
+                       and set(agent.flow_counters("br-int")) == flows, 10, "flows come back", interval=0.02)
+            self.saw(f"controller {what}: {len(flows)} flows are back {(time.monotonic() - begun) * 1000:.0f} ms after the "
+                     "hand began")
         for name in ("a", "r"):
             self.assert_pings(self.machines[f"{name}1"], self.machines[f"{name}2"].ip4, count=2)
 
