@@ -35,6 +35,8 @@ struct NodeReport {
   bool local_ip_present = false;
   std::set<std::string> datapath_types;  // of ovs-vswitchd, for the binding of vhost-user ports
   std::set<std::string> iface_types;
+  // Of this node's Open_vSwitch database: by it two nodes of one name are told apart. Empty: not known.
+  std::string switch_id;
   // The generation() whose changes the switches have confirmed; nullopt: none since the agent started.
   std::optional<std::int64_t> applied;
 
@@ -45,7 +47,7 @@ struct SourceStatus {
   std::string kind;   // "ML2 database"
   std::string where;  // remotes
   bool connected = false;
-  std::string error;  // why not; empty otherwise
+  std::string error;  // why not, or what keeps the source from being told of this node; empty otherwise
 };
 
 class IntentSource {

@@ -52,6 +52,16 @@ void Ml2DbSource::write() {
                         .started_at = started_at_,
                         .now = unix_seconds(clock_.wall()),
                         .report_interval = options_.report_interval.count()};
+  std::string taken = name_taken(rows_, options_.node, *report_, stamp);
+  if (taken != name_taken_) {
+    name_taken_ = std::move(taken);
+    ++sequence_;  // so that it is told
+  }
+  if (!name_taken_.empty()) {
+    write_due_ = false;
+    next_heartbeat_ = now + options_.report_interval;  // look again then
+    return;
+  }
   const ovsdb::Transaction transaction = write_back(rows_, options_.node, *report_, stamp);
   write_due_ = false;
   next_heartbeat_ = now + options_.report_interval;
@@ -102,7 +112,10 @@ std::string Ml2DbSource::why_not_here(const Uuid& port) const {
 
 SourceStatus Ml2DbSource::status() const {
   const ovsdb::DatabaseStatus database = database_.status();
-  return {.kind = "ML2 database", .where = database.remote, .connected = database.connected, .error = database.error};
+  return {.kind = "ML2 database",
+          .where = database.remote,
+          .connected = database.connected,
+          .error = name_taken_.empty() ? database.error : name_taken_};
 }
 
 }  // namespace ml2::intent

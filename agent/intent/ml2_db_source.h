@@ -51,6 +51,7 @@ class Ml2DbSource final : public IntentSource {
   ovsdb::Ml2Rows rows_;
   std::optional<Intent> intent_;
   std::uint64_t sequence_ = 0;
+  std::string name_taken_;  // why nothing is written; empty otherwise
   std::int64_t generation_ = 0;
   std::uint64_t seen_ = 0;  // the database's sequence that rows_ was read at
   std::optional<NodeReport> report_;

@@ -141,6 +141,7 @@ std::map<std::string, std::string> configurations(const NodeConfig& node, const 
       {"tunneling_ip", node.local_ip ? node.local_ip->to_string() : ""},
       {"datapath_types", joined(report.datapath_types)},
       {"iface_types", joined(report.iface_types)},
+      {"switch_id", report.switch_id},
       {"l2_population", node.l2_population ? "true" : "false"},
       {"arp_responder_enabled", node.arp_responder ? "true" : "false"},
   };
@@ -263,6 +264,25 @@ Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node) {
   read_vteps(rows, intent);
   read_neighbours(rows, here, intent);
   return intent;
+}
+
+std::string name_taken(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
+                       const HostStamp& stamp) {
+  constexpr std::int64_t kMissed = 3;  // heartbeats; then whoever had the name is gone
+  for (const auto& [uuid, host] : rows.hosts) {
+    if (host.name != node.host) continue;
+    const auto owner = host.configurations.find("switch_id");
+    if (owner == host.configurations.end() || owner->second.empty() || report.switch_id.empty()) return {};
+    if (owner->second == report.switch_id) return {};
+    if (host.heartbeat + kMissed * host.report_interval < stamp.now) return {};
+    const auto address = host.configurations.find("tunneling_ip");
+    return fmt::format(
+        "another node reports as host {} (its local_ip: {}), which keeps the name: nothing of this node is written "
+        "to "
+        "the ML2 database; give one of the two another [DEFAULT] host",
+        node.host, address == host.configurations.end() ? "none" : text::printable(address->second, 60));
+  }
+  return {};
 }
 
 ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,

@@ -27,6 +27,11 @@ struct HostStamp {
   std::int64_t report_interval = 30;  // seconds
 };
 
+// Another node reports under this node's host name, and its heartbeat is fresh: a sentence; empty when none does. The
+// one that was there first keeps the name; this one is not to write anything, or the two would take turns for ever.
+[[nodiscard]] std::string name_taken(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
+                                     const HostStamp& stamp);
+
 // What differs between the rows and the report: the host's own row, and status and status_reason of the ports bound
 // to it. Nothing else is ever written. The heartbeat alone is written when it is older than the report interval.
 [[nodiscard]] ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const NodeConfig& node,

@@ -369,6 +369,8 @@ void Reconciler::find_problems() {
     const std::string why = seams_.source.why_not_here(port);
     if (!why.empty()) problems.insert(fmt::format("interface {}: kept off the network: {}", interface, why));
   }
+  const intent::SourceStatus source = seams_.source.status();
+  if (source.connected && !source.error.empty()) problems.insert(source.error);
   problems.insert(seams_.source.intent()->problems.begin(), seams_.source.intent()->problems.end());
   for (const std::string& sentence : canonical_.rejected()) problems.insert(sentence);
   if (!database_error_.empty()) problems.insert("Open_vSwitch database: " + database_error_);
@@ -414,6 +416,7 @@ void Reconciler::report() {
       .local_ip_present = node_.local_ip && addresses.contains(*node_.local_ip),
       .datapath_types = vswitch_.datapath_types,
       .iface_types = vswitch_.iface_types,
+      .switch_id = vswitch_.root ? vswitch_.root->to_string() : std::string(),
       .applied = applied_,
   });
 }

@@ -82,6 +82,11 @@ class MistakesTest(SystemTest):
         self.soon("and its row in the database", in_row)
         return sentence
 
+    def host_row(self, host):
+        return self.transact(self.lab.ml2_db, "ML2", {
+            "op": "select", "table": "Host", "where": [["name", "==", host]],
+            "columns": ["started_at", "endpoints"]})[0]["rows"][0]
+
     def refused(self, *arguments, says):
         done = self.ml2ctl(*arguments, check=False)
         self.assertNotEqual(done.returncode, 0, arguments)
@@ -148,6 +153,16 @@ class MistakesTest(SystemTest):
         again({"agent": {"vxlan_udp_port": "8472"}}, wait=False)
         for hypervisor, other in ((one, two), (two, one)):
             self.host_says(hypervisor, f"host {other.host} uses UDP port", "8472", "4789", "vxlan_udp_port")
+
+        # --- two nodes of one name: the first keeps it, nothing flaps
+        before = self.host_row(one.host)
+        again({"DEFAULT": {"host": one.host}}, wait=False)
+        self.soon("hv2 says", lambda: next((text for text in two.status()["problems"]
+                                            if f"another node reports as host {one.host}" in text), 0))
+        after = self.host_row(one.host)
+        self.assertEqual([before[column] for column in ("started_at", "endpoints")],
+                         [after[column] for column in ("started_at", "endpoints")])
+        self.assertEqual(self.show_port(first.port)["status"], "ACTIVE")
 
         # --- a database that is not there
         again({"ml2_db": {"connection": "tcp:127.0.0.1:1"}}, wait=False)

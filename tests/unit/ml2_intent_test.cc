@@ -310,6 +310,20 @@ void carry_out(const ovsdb::Transaction& transaction, ovsdb::Ml2Rows& rows) {
   rows.ports = read.ports;
 }
 
+TEST(NameTaken, TheNodeThatReportedFirstKeepsTheName) {
+  Rows db;
+  const NodeReport first{.local_ip_present = true, .switch_id = "one"};
+  const NodeReport second{.local_ip_present = true, .switch_id = "two"};
+  EXPECT_EQ(name_taken(db.rows, db.node, first, kStamp), "");
+  carry_out(write_back(db.rows, db.node, first, kStamp), db.rows);
+  EXPECT_EQ(name_taken(db.rows, db.node, first, kStamp), "");
+  EXPECT_THAT(name_taken(db.rows, db.node, second, kStamp),
+              AllOf(HasSubstr("host hv1"), HasSubstr("192.0.2.1"), HasSubstr("[DEFAULT] host")));
+  HostStamp later = kStamp;
+  later.now += 3 * kStamp.report_interval + 1;
+  EXPECT_EQ(name_taken(db.rows, db.node, second, later), "");  // the first one is gone
+}
+
 TEST(WriteBack, MakesTheHostRowOnceAndThenOnlyTheHeartbeat) {
   Rows db;
   const NodeReport report{.local_ip_present = true};
