@@ -12,6 +12,7 @@ namespace ml2::intent {
 namespace {
 
 constexpr std::int64_t kMtuMax = 65535;
+constexpr std::size_t kNameMax = 4 * 255;  // bytes; Neutron's names have 255 characters (NAME_FIELD_SIZE), in UTF-8
 constexpr std::int64_t kVniMax = (1 << 24) - 1;  // RFC 7348 section 5, RFC 8926 section 3.4
 
 Result<Segment> read_segment(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& binding,
@@ -71,6 +72,11 @@ Result<Port> read_port(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& bind
   if (mac->is_multicast() || mac->is_zero()) {
     return invalid(fmt::format("mac_address {} is {}; a port needs a unicast address", mac->to_string(),
                                mac->is_zero() ? "all zero" : "a multicast address"));
+  }
+  if (row.name.size() > kNameMax) {
+    return invalid(fmt::format("the name has {} bytes, which is more than {} (255 characters): give the port a shorter "
+                               "one (ml2ctl port set {} --name NAME)",
+                               row.name.size(), kNameMax, row.uuid.to_string()));
   }
   Port port{.id = row.uuid,
             .name = row.name,

@@ -4,6 +4,7 @@ import uuid
 
 import lab as laboratory
 from case import LabError, SystemTest, wait_until
+from ovsdb_client import OvsdbClient
 
 
 class BadIniTest(SystemTest):
@@ -145,9 +146,9 @@ class MissingPiecesTest(SystemTest):
 class BadRowsTest(SystemTest):
     """Rows that a stranger wrote into the ML2 database: the port alone gets ERROR and the reason."""
 
-    def insert_port(self, name, network, host, mac):
+    def insert_port(self, name, network, host, mac, segment_of=None):
         segment = self.transact(self.lab.ml2_db, "ML2", {
-            "op": "select", "table": "Segment", "where": [["network", "==", ["uuid", network["id"]]]],
+            "op": "select", "table": "Segment", "where": [["network", "==", ["uuid", (segment_of or network)["id"]]]],
             "columns": ["_uuid"]})[0]["rows"][0]["_uuid"]
         results = self.transact(
             self.lab.ml2_db, "ML2",
@@ -201,6 +202,35 @@ class BadRowsTest(SystemTest):
             self.assertIn(tag, ("[]", "4095"), "a port with a bad row has no local VLAN")
         late = self.vm("late", blue, self.lab[1])
         self.assert_pings(late, second.ip4)
+
+    def test_names_types_and_references(self):
+        """What the schema does not refuse stops its port alone; status stays short."""
+        blue, green = self.network("blue", "vxlan"), self.network("green", "vxlan", cidrs=("10.3.0.0/24",))
+        first, second = self.vm("a1", blue, self.lab[1]), self.vm("a2", blue, self.lab[2])
+        long = self.insert_port("long", blue, self.lab[1].host, "fa:16:3e:00:77:01")
+        client = OvsdbClient(self.lab[1].ovsdb)  # too much for a command line
+        self.addCleanup(client.close)
+        client.transact("ML2", {"op": "update", "table": "Port", "where": [["_uuid", "==", ["uuid", long]]],
+                                "row": {"name": "x" * (1 << 20)}})
+        row = self.wait_error(long)
+        self.saw(f"a name of 1 MB: {row['status_reason']}")
+        self.assertIn("1048576 bytes", row["status_reason"])
+        stray = self.insert_port("stray", blue, self.lab[1].host, "fa:16:3e:00:77:02", segment_of=green)
+        row = self.wait_error(stray)
+        self.saw(f"a segment of another network: {row['status_reason']}")
+        self.assertIn("belongs to network", row["status_reason"])
+        self.assertLess(len(self.lab[1].agent_call("status")), 20000)
+        for what, operation in (
+                ("a type that is none", {"op": "insert", "table": "Segment", "row": {
+                    "network": ["uuid", blue["id"]], "network_type": "token-ring", "segmentation_id": 9}}),
+                ("a reference to nothing", {"op": "insert", "table": "Binding", "row": {
+                    "port": ["uuid", str(uuid.uuid4())], "host": "hv1", "status": "ACTIVE"}})):
+            with self.assertRaises(LabError) as refused:
+                self.transact(self.lab.ml2_db, "ML2", operation)
+            self.saw(f"{what}: the database: {str(refused.exception)[-200:]}")
+        self.assert_pings(first, second.ip4, count=2)
+        late = self.vm("late", blue, self.lab[1])
+        self.assert_pings(late, second.ip4, count=2)
 
     def test_an_interface_whose_port_nobody_knows(self):
         hypervisor = self.lab[1]

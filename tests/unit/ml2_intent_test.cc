@@ -106,6 +106,15 @@ TEST(ReadIntent, RefusesSegmentsThatMakeNoSense) {
   EXPECT_THAT(db.refusal(), HasSubstr("not bound"));
 }
 
+TEST(ReadIntent, RefusesAnEndlessName) {
+  Rows db;
+  db.rows.ports[db.port].name = std::string(1020, 'x');
+  EXPECT_TRUE(read_intent(db.rows, db.node).ports.contains(db.port));
+  db.rows.ports[db.port].name = std::string(1 << 20, '\xff');
+  EXPECT_THAT(db.refusal(), HasSubstr("the name has 1048576 bytes"));
+  EXPECT_LT(db.refusal().size(), 300U);
+}
+
 TEST(ReadIntent, APortThatIsAboutToBeBoundIsNoNews) {
   Rows db;
   db.rows.bindings[db.binding].vif_type = "unbound";
