@@ -5,7 +5,7 @@ Needs root and the programs in build/release/bin (or ML2_BIN_DIR). One hyperviso
 vSwitch; the peers are rows of the ML2 database. Prints one JSON object a line; the value is flow-based's, the peer
 is port-per-peer, and ratio is peer_value / value: above 1, flow-based is better.
 
-    tests/bench/tunnel_modes.py [--peers 500]
+    scripts/bench tunnels [--peers 500]
 """
 import argparse
 import json
@@ -36,14 +36,15 @@ while True:
             sys.exit("the connection ended: " + text[-200:])
 print(text)
 """
-TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
 
 
 def cpu_ms(pid):
-    """User and system time of a process so far, in milliseconds (proc(5), stat)."""
-    with open(f"/proc/{pid}/stat", encoding="ascii") as text:
-        fields = text.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_MS
+    """CPU time of all threads of a process so far, in milliseconds (first number of schedstat: nanoseconds)."""
+    total = 0
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/schedstat", encoding="ascii") as text:
+            total += int(text.read().split()[0])
+    return total / 1e6
 
 
 def pid_of(path):
