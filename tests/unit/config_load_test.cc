@@ -279,9 +279,9 @@ TEST(Together, TunnelsWithoutAnEndpointAreAWarning) {
 
 TEST(Notices, SayOnceWhatIsNotActedOn) {
   const LoadResult result =
-      load_text("[agent]\narp_responder=true\npolling_interval=3\nminimize_polling=true\ntunnel_csum=true\n");
+      load_text("[agent]\nbaremetal_smartnic=true\npolling_interval=3\nminimize_polling=true\ntunnel_csum=true\n");
   EXPECT_THAT(result.notices,
-              ElementsAre("/x.ini:2: [agent] arp_responder is known, but ml2-agent does not act on it yet",
+              ElementsAre("/x.ini:2: [agent] baremetal_smartnic is known, but ml2-agent does not act on it yet",
                           StartsWith("/x.ini:3: [agent] polling_interval has no effect in ml2-agent")));
 }
 
