@@ -52,7 +52,7 @@ class AddressesTest(SystemTest):
     def tun_flows(self, hypervisor, table):
         """Flows of a table of br-tun without their counters; learned ones left out."""
         flows = [re.sub(r"(duration|n_packets|n_bytes|idle_age|hard_age)=[^, ]+,? ?", "", line)
-                 for line in hypervisor.flows("br-tun") if f"table={table}," in line]
+                 for line in hypervisor.flows("br-tun") if f" table={table}," in line]
         return [flow for flow in flows if "hard_timeout=" not in flow.partition("actions=")[0]]
 
     def wait_flows(self, hypervisor, table, holds, what):
