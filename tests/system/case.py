@@ -151,7 +151,11 @@ class SystemTest(unittest.TestCase):
         return self.wait_status(port, "ACTIVE", deadline)
 
     def many_ports(self, network, hypervisor, count, first=0):
-        """Ports with machines that are only devices, all at once: {interface name: port id}. They go with the lab."""
+        """Ports that nobody uses, all at once: {interface name: port id}. They go with the lab.
+
+        Their interfaces are patch ports to a bridge that drops all, not devices: at each link that comes or goes
+        ovs-vswitchd's userspace datapath forgets its tunnels' routes for a moment and loses packets, agent or not.
+        """
         segment = self.transact(self.lab.ml2_db, "ML2", {
             "op": "select", "table": "Segment", "where": [["network", "==", ["uuid", network["id"]]]],
             "columns": ["_uuid"]})[0]["rows"][0]["_uuid"]
@@ -165,11 +169,7 @@ class SystemTest(unittest.TestCase):
                 "status": "ACTIVE", "mechanism_driver": "openvswitch", "segment": segment}})
         results = self.transact(self.lab.ml2_db, "ML2", *operations)
         ports = {f"many{first + index}": result["uuid"][1] for index, result in enumerate(results[0:2 * count:2])}
-        command = []
-        for name, port in ports.items():
-            command += ["--", "add-port", "br-int", name, "--", "set", "Interface", name, "type=internal",
-                        f"external_ids:iface-id={port}"]
-        hypervisor.ovs_vsctl("--no-wait", *command[1:], timeout=60)
+        self.plug_void(hypervisor, ports)
 
         def wired():
             states = {port["id"]: port["status"] for port in hypervisor.status()["ports"]}
@@ -179,6 +179,23 @@ class SystemTest(unittest.TestCase):
             return True
         wait_until(wired, 60, f"{count} ports are wired", interval=0.3)
         return ports
+
+    @staticmethod
+    def plug_void(hypervisor, ports):
+        command = ["--may-exist", "add-br", "br-void", "--", "set", "Bridge", "br-void", "datapath_type=netdev",
+                   "fail_mode=secure"]
+        for name, port in ports.items():
+            command += ["--", "add-port", "br-int", name, "--", "set", "Interface", name, "type=patch",
+                        f"options:peer=x{name}", f"external_ids:iface-id={port}", "--", "add-port", "br-void", "x" + name,
+                        "--", "set", "Interface", "x" + name, "type=patch", f"options:peer={name}"]
+        hypervisor.ovs_vsctl("--no-wait", *command, timeout=60)
+
+    @staticmethod
+    def unplug_void(hypervisor, names):
+        command = []
+        for name in names:
+            command += ["--", "del-port", "br-int", name, "--", "del-port", "br-void", "x" + name]
+        hypervisor.ovs_vsctl("--no-wait", *command[1:], timeout=60)
 
     # --- traffic
 
