@@ -50,8 +50,13 @@ Status Devices::open(const abi::Port& port) {
   const Device* device = opened.device.get();
   opened_[port.id] = std::move(opened);
   store_shared(shared_.devices[port.id], device);
-  deal_queues();
+  dealt_ = false;
   return {};
+}
+
+void Devices::serve() {
+  if (!dealt_) deal_queues();
+  dealt_ = true;
 }
 
 Result<Device*> Devices::start(const abi::Port& port, std::uint16_t ethdev, Opened& opened) {
@@ -82,9 +87,10 @@ Result<Device*> Devices::start(const abi::Port& port, std::uint16_t ethdev, Open
     code = rte_eth_tx_queue_setup(ethdev, i, sent, SOCKET_ID_ANY, nullptr);
     if (code != 0) return failed("a transmit queue cannot be set up", code);
   }
-  // Room for the tag of a tagged frame comes on top (802.1Q); drivers that cannot set an MTU say so, and have none.
+  // A device that does not take the MTU would drop long frames without a word; net_tap, for one, sends 1500 at most.
   code = rte_eth_dev_set_mtu(ethdev, port.mtu);
-  if (code != 0 && code != -ENOTSUP) return failed("its MTU cannot be set", code);
+  if (code != 0 && code != -ENOTSUP)
+    return failed(fmt::format("it does not take an MTU of {}", port.mtu).c_str(), code);
   code = rte_eth_dev_start(ethdev);
   if (code != 0) return failed("it does not start", code);
   // Machines behind it have many addresses; virtual devices that cannot are promiscuous anyway.

@@ -41,6 +41,7 @@ class Devices final : public PortDevices {
   ~Devices() override;
 
   [[nodiscard]] Status open(const abi::Port& port) override;
+  void serve() override;
   void close(std::uint16_t id) override;
   [[nodiscard]] const std::map<std::uint16_t, Opened>& opened() const { return opened_; }
 
@@ -53,6 +54,7 @@ class Devices final : public PortDevices {
   QuiescentStates& quiescent_;
   std::vector<std::unique_ptr<Worker>>& workers_;
   std::map<std::uint16_t, Opened> opened_;
+  bool dealt_ = true;  // all open queues are with a worker
 };
 
 }  // namespace ml2::fastpath

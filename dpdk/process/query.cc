@@ -199,9 +199,7 @@ Status trace(ControlParts& parts, std::string_view argument, const EmitRow& emit
     auto& copies = static_cast<Tracer*>(sink)->copies;
     copies.emplace_back(kRoom + from.length);
     std::memcpy(copies.back().data() + kRoom, from.data, from.length);
-    to->data = copies.back().data() + kRoom;
-    to->length = from.length;
-    to->headroom = kRoom;
+    to->start(copies.back().data() + kRoom, from.length, kRoom, nullptr);
     return true;
   };
   tracer.send = [](Sink* sink, const Frame& frame) { Tracer::tell(*static_cast<Tracer*>(sink)->emit, frame); };
@@ -209,9 +207,7 @@ Status trace(ControlParts& parts, std::string_view argument, const EmitRow& emit
   const auto in = static_cast<PortIndex>(*port);
   const auto counters = std::make_unique<Counters>();
   Frame frame;
-  frame.data = memory.data() + kRoom;
-  frame.length = static_cast<std::uint32_t>(memory.size() - kRoom);
-  frame.headroom = kRoom;
+  frame.start(memory.data() + kRoom, static_cast<std::uint32_t>(memory.size() - kRoom), kRoom, nullptr);
   emit(fmt::format("{{\"step\":\"receive\",\"port\":{},\"length\":{}}}", in, frame.length));
   Walk walk{&parts.program->tables(), counters.get(), &tracer};
   // The stages' decisions are read off the counters afterwards; copies are told as they are sent, so they come after a mark.

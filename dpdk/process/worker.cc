@@ -52,17 +52,39 @@ void Worker::burst(const ReceiveQueue& queue) {
       rte_pktmbuf_free(packet);
       continue;
     }
+    packets[kept] = packet;
     Frame& frame = frames[kept++];
-    frame.data = rte_pktmbuf_mtod(packet, std::uint8_t*);
-    frame.length = packet->data_len;
-    frame.headroom = packet->data_off;
+    frame.start(rte_pktmbuf_mtod(packet, std::uint8_t*), packet->data_len, packet->data_off, packet);
     frame.has_hash = (packet->ol_flags & RTE_MBUF_F_RX_RSS_HASH) != 0;
     frame.hash = packet->hash.rss;
-    frame.handle = packet;
   }
+  if (kept == 0) [[unlikely]]
+    return;
   shared_.walk(walk_, queue.port, frames, kept);
-  for (unsigned i = 0; i < kept; ++i) finish(frames[i]);
+
+  // Mostly all go to one port, which has nothing waiting: then they are sent as they are.
+  const PortIndex first = frames[0].port;
+  bool all_there = first != kNoPort && waiting_count_ == 0;
+  std::uint64_t bytes = 0;
+  for (unsigned i = 0; i < kept; ++i) {
+    all_there &= frames[i].port == first;
+    bytes += frames[i].length;
+  }
+  if (all_there) [[likely]] {
+    for (unsigned i = 0; i < kept; ++i) write_back(frames[i], packets[i]);
+    transmit(first, packets, kept, bytes);
+  } else {
+    for (unsigned i = 0; i < kept; ++i) finish(frames[i]);
+  }
   flush_all();
+}
+
+inline void Worker::write_back(const Frame& frame, rte_mbuf* packet) {
+  packet->data_off = frame.headroom;  // the walk keeps it in step with `data`
+  packet->data_len = static_cast<std::uint16_t>(frame.length);
+  packet->pkt_len = frame.length;
+  // What the receiver said about checksums and tags is no order to the sender.
+  packet->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 }
 
 // What the walk decided about a frame happens to its mbuf.
@@ -76,11 +98,7 @@ inline void Worker::finish(const Frame& frame) {
     }
     return;
   }
-  packet->data_off = static_cast<std::uint16_t>(frame.data - static_cast<std::uint8_t*>(packet->buf_addr));
-  packet->data_len = static_cast<std::uint16_t>(frame.length);
-  packet->pkt_len = frame.length;
-  // What the receiver said about checksums and tags is no order to the sender.
-  packet->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+  write_back(frame, packet);
   enqueue(frame.port, packet, frame.length);
 }
 
@@ -96,26 +114,29 @@ inline void Worker::enqueue(PortIndex port, rte_mbuf* packet, std::uint32_t byte
     flush(port);
 }
 
-// Sends what is pending; the port stays in waiting_ until flush_all().
-void Worker::flush(PortIndex port) {
-  Pending& pending = (*pending_)[port];
-  const auto count = static_cast<std::uint16_t>(pending.count);
-  if (count == 0) return;
+void Worker::transmit(PortIndex port, rte_mbuf** packets, unsigned count, std::uint64_t bytes) {
   std::uint16_t sent = 0;
   if (const Device* device = load_shared(shared_.devices[port]); device != nullptr) [[likely]] {
-    const auto queue = static_cast<std::uint16_t>(number_ % device->transmit_queues);
     if (device->shared_queues)
       while (device->lock.test_and_set(std::memory_order_acquire)) rte_pause();
-    sent = rte_eth_tx_burst(device->ethdev, queue, pending.packets.data(), count);
+    sent = rte_eth_tx_burst(device->ethdev, static_cast<std::uint16_t>(number_ % device->transmit_queues), packets,
+                            static_cast<std::uint16_t>(count));
     if (device->shared_queues) device->lock.clear(std::memory_order_release);
   }
   PortCounters& counters = counters_->ports[port];
   if (sent != count) [[unlikely]] {
-    for (unsigned i = sent; i < count; ++i) pending.bytes -= pending.packets[i]->pkt_len;
-    rte_pktmbuf_free_bulk(pending.packets.data() + sent, count - sent);
+    for (unsigned i = sent; i < count; ++i) bytes -= packets[i]->pkt_len;
+    rte_pktmbuf_free_bulk(packets + sent, count - sent);
     bump(counters.drops[static_cast<std::size_t>(Drop::PortOff)], static_cast<std::uint64_t>(count - sent));
   }
-  bump(counters.sent, sent, pending.bytes);
+  bump(counters.sent, sent, bytes);
+}
+
+// Sends what is pending; the port stays in waiting_ until flush_all().
+void Worker::flush(PortIndex port) {
+  Pending& pending = (*pending_)[port];
+  if (pending.count == 0) return;
+  transmit(port, pending.packets.data(), pending.count, pending.bytes);
   pending.count = 0;
   pending.bytes = 0;
 }
@@ -138,10 +159,7 @@ bool Worker::copy_frame(const Frame& from, Frame* to) {
     rte_pktmbuf_free(packet);
     return false;
   }
-  to->data = rte_pktmbuf_mtod(packet, std::uint8_t*);
-  to->length = from.length;
-  to->headroom = packet->data_off;
-  to->handle = packet;
+  to->start(rte_pktmbuf_mtod(packet, std::uint8_t*), from.length, packet->data_off, packet);
   std::memcpy(to->data, from.data, from.length);
   return true;
 }

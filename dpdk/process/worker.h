@@ -67,6 +67,8 @@ class Worker : private Sink {
   };
   void burst(const ReceiveQueue& queue);
   void enqueue(PortIndex port, rte_mbuf* packet, std::uint32_t bytes);
+  static void write_back(const Frame& frame, rte_mbuf* packet);
+  void transmit(PortIndex port, rte_mbuf** packets, unsigned count, std::uint64_t bytes);
   void flush(PortIndex port);
   void flush_all();
   bool copy_frame(const Frame& from, Frame* to);

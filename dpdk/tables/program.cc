@@ -279,6 +279,7 @@ Applied Program::apply(Batch batch) {
 
   apply_fdb(batch.fdb, batch.full, applied);
   apply_neighbours(batch.neighbours, batch.full, applied);
+  devices_.serve();
   generation_ = batch.generation;
   retired_.run();
   return applied;

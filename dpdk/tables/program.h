@@ -29,6 +29,8 @@ class PortDevices {
   virtual ~PortDevices() = default;
   // Opens and starts the device; on failure the port is refused with the error's sentence.
   [[nodiscard]] virtual Status open(const abi::Port& port) = 0;
+  // What was opened is in all tables now, and may be polled: not a frame is received before.
+  virtual void serve() = 0;
   // The port is in no table any more, and no worker sees it.
   virtual void close(std::uint16_t id) = 0;
 };

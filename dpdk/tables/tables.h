@@ -71,9 +71,11 @@ struct VtepIndex {
   std::vector<Entry> entries;
 };
 
+// The upper half of the product: VTEPs' addresses differ in their last byte, the highest of the word, and only there all bits
+// of it arrive.
 ML2_INLINE std::uint32_t vtep_hash(const std::uint8_t* address, bool ipv6) {
-  const std::uint32_t mixed = wire::load_raw<std::uint32_t>(address + (ipv6 ? 12 : 0)) * 0x9e3779b1U;
-  return mixed ^ mixed >> 15U;
+  const std::uint64_t word = wire::load_raw<std::uint32_t>(address + (ipv6 ? 12 : 0));
+  return static_cast<std::uint32_t>(word * 0x9e3779b97f4a7c15ULL >> 32U);
 }
 
 struct alignas(64) Port {

@@ -87,14 +87,14 @@ ML2_INLINE void push_tag(Frame& frame, std::uint16_t tag_raw) {
 }
 
 // Sends `frame`, of `segment`, by `output`.
-ML2_INLINE void leave(Context& context, Frame& frame, OutputIndex index, const Output& output,
-                      const Segment& segment) {
+ML2_INLINE void leave(Context& context, Frame& frame, OutputIndex index, const Output& output, const Segment& segment,
+                      RunCounter& sent) {
   if (frame.length > output.max_frame) [[unlikely]]
     return drop(context, frame, Drop::TooLong);
   if (frame.headroom < (output.tunnel ? vxlan::kSlack : wire::kVlanLength)) [[unlikely]] {
     return drop(context, frame, Drop::NoHeadroom);
   }
-  bump(context.counters.outputs[index], 1, frame.length);
+  sent.add(context.counters.outputs[index], frame.length);
   frame.port = output.port;
   if (output.tunnel) {
     if (output.header.ipv6) {

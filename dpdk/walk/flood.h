@@ -13,6 +13,7 @@ namespace ml2::fastpath {
 inline namespace ML2_ISA {
 
 [[gnu::noinline]] inline void flood(Context& context, Frame& frame, const Segment& segment) {
+  RunCounter counted;
   // One behind: a receiver is served when the next is known, so that the last one gets the frame itself.
   OutputIndex last = 0;
   const auto receiver = [&](OutputIndex index) {
@@ -30,7 +31,7 @@ inline namespace ML2_ISA {
     copy.from_tunnel = frame.from_tunnel;
     copy.has_hash = frame.has_hash;
     copy.hash = frame.hash;
-    leave(context, copy, now, *output, segment);
+    leave(context, copy, now, *output, segment, counted);
     context.sink->send(context.sink, copy);
   };
   for (const OutputIndex member : segment.members) {
@@ -42,8 +43,10 @@ inline namespace ML2_ISA {
       if (load_shared(context.tables.outputs[vtep]) != nullptr) receiver(vtep);
   }
   const Output* output = load_shared(context.tables.outputs[last]);
+  counted.finish();
   if (last == 0 || output == nullptr) return drop(context, frame, Drop::NoReceivers);
-  leave(context, frame, last, *output, segment);
+  leave(context, frame, last, *output, segment, counted);
+  counted.finish();
 }
 
 }  // namespace ML2_ISA

@@ -31,19 +31,33 @@ inline constexpr std::size_t kDrops = sizeof(kDropNames) / sizeof(kDropNames[0])
 
 inline constexpr unsigned kBurst = 32;
 
-struct Frame {
-  std::uint8_t* data = nullptr;  // the first byte of the Ethernet header
-  std::uint32_t length = 0;
-  std::uint16_t headroom = 0;  // bytes before `data` that may be written
-  PortIndex port = kNoPort;    // result: where it goes; kNoPort: dropped, or given to the Sink
-  SegmentIndex segment = 0;    // 0: has left the walk
-  Drop drop = Drop::Runt;      // result, where `dropped`
-  bool dropped = false;
-  bool from_tunnel = false;
-  bool has_hash = false;
-  std::uint32_t hash = 0;  // of the flow, when the NIC gave one
-  void* handle = nullptr;  // the owner's
+// 32 bytes, two to a cache line. Made by start(), not by initialisers: a burst's array is not cleared before it is filled.
+struct alignas(32) Frame {
+  std::uint8_t* data;  // the first byte of the Ethernet header
+  void* handle;        // the owner's
+  std::uint32_t length;
+  std::uint32_t hash;      // of the flow, when the NIC gave one
+  std::uint16_t headroom;  // bytes before `data` that may be written
+  PortIndex port;          // result: where it goes; kNoPort: dropped
+  SegmentIndex segment;    // 0: has left the walk
+  Drop drop;               // result, where `dropped`
+  bool dropped : 1;
+  bool from_tunnel : 1;
+  bool has_hash : 1;
+
+  ML2_INLINE void start(std::uint8_t* bytes, std::uint32_t size, std::uint16_t room, void* owner) {
+    data = bytes;
+    handle = owner;
+    length = size;
+    hash = 0;
+    headroom = room;
+    port = kNoPort;
+    segment = 0;
+    drop = Drop::Runt;
+    dropped = from_tunnel = has_hash = false;
+  }
 };
+static_assert(sizeof(Frame) == 32);
 
 // Where copies go (broadcasts): they do not fit a result per frame.
 struct Sink {

@@ -23,14 +23,14 @@ ML2_INLINE void pop_tag(Frame& frame) {
   frame.headroom = static_cast<std::uint16_t>(frame.headroom + wire::kVlanLength);
 }
 
-// The frame is plain and its segment known: the last questions before the FDB. `type` is its Ethernet type, `vlan` the
+// The frame is plain and its segment known: the last questions before the FDB. `type` is its Ethernet type, `source` its
+// source MAC (read before a tag was taken off: a load of bytes that were just stored in two pieces has to wait), `vlan` the
 // tag that it had.
 ML2_INLINE void enter(Context& context, Frame& frame, SegmentIndex index, const Segment& segment, std::uint16_t type,
-                      std::uint16_t vlan) {
+                      std::uint64_t source, std::uint16_t vlan, RunCounter& accepted) {
   if ((type == wire::kTypeVlan || type == wire::kTypeServiceVlan) && !segment.vlan_transparent) [[unlikely]] {
     return drop(context, frame, Drop::InnerVlan);
   }
-  const std::uint64_t source = wire::load_mac(frame.data + wire::kEthernetSource);
   if (is_multicast(source) || source == 0) [[unlikely]]
     return drop(context, frame, Drop::BadSource);
   if (context.port.spoof_check && !frame.from_tunnel) {
@@ -39,11 +39,13 @@ ML2_INLINE void enter(Context& context, Frame& frame, SegmentIndex index, const 
     }
   }
   frame.segment = index;
-  bump(context.counters.segments[index], 1, frame.length);
+  accepted.add(context.counters.segments[index], frame.length);
   if (type != wire::kTypeIpv4 && segment.answer_neighbours && !frame.from_tunnel) [[unlikely]] {
     answer(context, frame, type, vlan);
   }
 }
+
+ML2_INLINE std::uint64_t source_mac(const Frame& frame) { return wire::load_mac(frame.data + wire::kEthernetSource); }
 
 ML2_INLINE void to_exception(Context& context, Frame& frame) {
   if (context.port.peer == kNoPort) return drop(context, frame, Drop::NotOurs);
@@ -81,7 +83,7 @@ ML2_INLINE OutputIndex find_vtep(const VtepIndex& index, const std::uint8_t* add
 
 // Takes the outer header off. True: done with the frame (it is in its segment, or dropped). False: not a tunnel packet to us.
 template <bool kIpv6>
-ML2_INLINE bool decapsulate(Context& context, Frame& frame, std::size_t ip_offset) {
+ML2_INLINE bool decapsulate(Context& context, Frame& frame, std::size_t ip_offset, RunCounter& accepted) {
   const std::uint8_t* ip = frame.data + ip_offset;
   const vxlan::Packet packet = vxlan::decode<kIpv6>(context.port.local, ip, frame.length - ip_offset);
   if (packet.fault != vxlan::Fault::None) [[unlikely]] {
@@ -111,14 +113,15 @@ ML2_INLINE bool decapsulate(Context& context, Frame& frame, std::size_t ip_offse
   frame.length = packet.inner_length;
   frame.from_tunnel = true;
   bump(context.counters.from_vteps[vtep], 1, frame.length);
-  enter(context, frame, index, *segment, ethernet_type(frame.data), 0);
+  enter(context, frame, index, *segment, ethernet_type(frame.data), source_mac(frame), 0, accepted);
   return true;
 }
 
-ML2_INLINE void classify_access(Context& context, Frame& frame, const Segment* segment) {
+ML2_INLINE void classify_access(Context& context, Frame& frame, const Segment* segment, RunCounter& accepted) {
   if (frame.length < wire::kEthernetLength) [[unlikely]]
     return drop(context, frame, Drop::Runt);
   std::uint16_t type = ethernet_type(frame.data);
+  const std::uint64_t source = source_mac(frame);
   if (segment == nullptr) [[unlikely]]
     return drop(context, frame, Drop::VlanNotAllowed);
   if (type == wire::kTypeVlan && !segment->vlan_transparent) [[unlikely]] {
@@ -130,10 +133,10 @@ ML2_INLINE void classify_access(Context& context, Frame& frame, const Segment* s
     pop_tag(frame);
     type = ethernet_type(frame.data);
   }
-  enter(context, frame, context.port.untagged, *segment, type, 0);
+  enter(context, frame, context.port.untagged, *segment, type, source, 0, accepted);
 }
 
-ML2_INLINE void classify_tagged(Context& context, Frame& frame) {
+ML2_INLINE void classify_tagged(Context& context, Frame& frame, RunCounter& accepted) {
   if (frame.length < wire::kEthernetLength) [[unlikely]]
     return drop(context, frame, Drop::Runt);
   const Port& port = context.port;
@@ -150,9 +153,9 @@ ML2_INLINE void classify_tagged(Context& context, Frame& frame) {
   }
   if (port.tunnel && vlan == port.tunnel_vlan && wire::load_mac(frame.data) == port.mac) {
     if (type == wire::kTypeIpv4 && !port.local.ipv6) {
-      if (decapsulate<false>(context, frame, ip_offset)) return;
+      if (decapsulate<false>(context, frame, ip_offset, accepted)) return;
     } else if (type == wire::kTypeIpv6 && port.local.ipv6) {
-      if (decapsulate<true>(context, frame, ip_offset)) return;
+      if (decapsulate<true>(context, frame, ip_offset, accepted)) return;
     }
   }
   const SegmentIndex index = vlan == 0 ? port.untagged : port.by_vlan ? port.by_vlan[vlan] : SegmentIndex{0};
@@ -161,8 +164,9 @@ ML2_INLINE void classify_tagged(Context& context, Frame& frame) {
     if (port.peer != kNoPort) return to_exception(context, frame);
     return drop(context, frame, port.tunnel && vlan == port.tunnel_vlan ? Drop::NotOurs : Drop::VlanNotAllowed);
   }
+  const std::uint64_t source = source_mac(frame);
   if (ip_offset != wire::kEthernetLength) pop_tag(frame);
-  enter(context, frame, index, *segment, type, vlan);
+  enter(context, frame, index, *segment, type, source, vlan, accepted);
 }
 
 }  // namespace ML2_ISA

@@ -40,6 +40,7 @@ ML2_INLINE void forward(Context& context, Frame* frames, unsigned count) {
   }
   const std::uint64_t moves = load_shared(fdb.moves);
   SegmentCache cache;
+  RunCounter sent;
   for (unsigned i = 0; i < count; ++i) {
     Frame& frame = frames[i];
     if (frame.segment == 0) continue;
@@ -69,8 +70,9 @@ ML2_INLINE void forward(Context& context, Frame* frames, unsigned count) {
       drop(context, frame, Drop::SamePort);
       continue;
     }
-    leave(context, frame, value.output, *output, *segment);
+    leave(context, frame, value.output, *output, *segment, sent);
   }
+  sent.finish();
 }
 
 }  // namespace
@@ -88,19 +90,21 @@ void walk_burst(Walk& walk, PortIndex from, Frame* frames, unsigned count) {
     for (unsigned i = 0; i < count; ++i) drop(context, frames[i], Drop::NoPort);
     return;
   }
+  RunCounter accepted;
   switch (port->kind) {
     case Port::Kind::Access: {
       const Segment* segment = load_shared(walk.tables->segments[port->untagged]);
-      for (unsigned i = 0; i < count; ++i) classify_access(context, frames[i], segment);
+      for (unsigned i = 0; i < count; ++i) classify_access(context, frames[i], segment, accepted);
       break;
     }
     case Port::Kind::Tagged:
-      for (unsigned i = 0; i < count; ++i) classify_tagged(context, frames[i]);
+      for (unsigned i = 0; i < count; ++i) classify_tagged(context, frames[i], accepted);
       break;
     case Port::Kind::Wire:
       for (unsigned i = 0; i < count; ++i) to_exception(context, frames[i]);
       return;
   }
+  accepted.finish();
   forward(context, frames, count);
 }
 

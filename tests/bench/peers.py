@@ -235,7 +235,7 @@ class OvsDpdk(Peer):
                 self.appctl("tnl/arp/set", "phy", vtep_ip(i), GATEWAY_MAC)
         out = {"vlan-push": f"mod_vlan_vid:{VLAN},output:2", "vlan-pop": "strip_vlan,output:2", "decap": "output:2",
                "encap": None}[case.work]
-        match = {"decap": f"in_port=3,tun_id={VNI},"}.get(case.work, "in_port=1,")
+        match = {"decap": f"in_port=3,tun_id={VNI},", "vlan-pop": f"in_port=1,dl_vlan={VLAN},"}.get(case.work, "in_port=1,")
         for i in range(case.macs if rules == "mac" else 1):
             actions = out or f"set_field:{VNI}->tun_id,set_field:{vtep_ip(i)}->tun_dst,output:3"
             flows.append(f"priority=10,{match}" + (f"dl_dst={mac_text(i)}," if rules == "mac" else "") + f"actions={actions}")

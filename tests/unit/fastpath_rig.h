@@ -40,6 +40,7 @@ class FakeDevices : public PortDevices {
     opened[port.id] = port.devargs;
     return {};
   }
+  void serve() override {}
   void close(std::uint16_t id) override { opened.erase(id); }
   std::map<std::uint16_t, std::string> opened;
 };
@@ -133,10 +134,8 @@ class Rig : private Sink {
   Frame place(const std::uint8_t* bytes, std::size_t size, std::uint16_t headroom) {
     memory_.emplace_back(std::make_unique<std::uint8_t[]>(headroom + size));
     Frame frame;
-    frame.data = memory_.back().get() + headroom;
+    frame.start(memory_.back().get() + headroom, static_cast<std::uint32_t>(size), headroom, nullptr);
     if (size != 0) std::memcpy(frame.data, bytes, size);
-    frame.length = static_cast<std::uint32_t>(size);
-    frame.headroom = headroom;
     return frame;
   }
   bool copy_frame(const Frame& from, std::uint16_t headroom, Frame* to) {
