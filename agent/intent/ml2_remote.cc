@@ -13,8 +13,6 @@
 namespace ml2::intent {
 namespace {
 
-constexpr std::int64_t kVxlanUdpPort = 4789;  // RFC 7348 section 8
-
 std::string name_of(const ovsdb::Ml2Port& port) {
   return port.name.empty() ? port.uuid.to_string() : text::printable(port.name, 60);
 }
@@ -173,13 +171,6 @@ std::optional<IpAddress> vtep_of(const ovsdb::Ml2Rows& rows, const std::map<std:
             ? "none"
             : text::printable(fmt::format("{}", fmt::join(host->second.row->tunnel_types, ",")))));
     return std::nullopt;
-  }
-  const std::int64_t udp_port = endpoint->second->udp_port == 0 ? kVxlanUdpPort : endpoint->second->udp_port;
-  if (segment.type == NetworkType::Vxlan && udp_port != intent.node.vxlan_udp_port) {
-    intent.problems.insert(
-        fmt::format("host {} uses UDP port {} for VXLAN and this host {}: no traffic to it; set "
-                    "[agent] vxlan_udp_port alike on both",
-                    text::printable(name, 60), udp_port, intent.node.vxlan_udp_port));
   }
   return IpAddress::parse(endpoint->second->ip_address);
 }

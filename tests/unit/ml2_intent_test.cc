@@ -269,8 +269,8 @@ TEST(ReadIntent, OfTwoPortsWithOneAddressTheOneThatIsWiredKeepsIt) {
 
 TEST(ReadIntent, SaysWhatDoesNotFitBetweenHosts) {
   TwoHosts db;
-  db.rows.endpoints[db.endpoint].udp_port = 8472;
-  EXPECT_THAT(read_intent(db.rows, db.node).problems, ElementsAre(AllOf(HasSubstr("hv2"), HasSubstr("8472"))));
+  db.rows.endpoints[db.endpoint].udp_port = 8472;  // compile() finds a port that suits both
+  EXPECT_THAT(read_intent(db.rows, db.node).problems, IsEmpty());
   db.rows.endpoints[db.endpoint] = {.uuid = db.endpoint, .tunnel_type = "geneve", .ip_address = "192.0.2.2"};
   db.rows.hosts[db.host].tunnel_types = {"geneve"};
   EXPECT_THAT(read_intent(db.rows, db.node).problems,
