@@ -74,9 +74,10 @@ Result<Port> read_port(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& bind
                                mac->is_zero() ? "all zero" : "a multicast address"));
   }
   if (row.name.size() > kNameMax) {
-    return invalid(fmt::format("the name has {} bytes, which is more than {} (255 characters): give the port a shorter "
-                               "one (ml2ctl port set {} --name NAME)",
-                               row.name.size(), kNameMax, row.uuid.to_string()));
+    return invalid(
+        fmt::format("the name has {} bytes, which is more than {} (255 characters): give the port a shorter "
+                    "one (ml2ctl port set {} --name NAME)",
+                    row.name.size(), kNameMax, row.uuid.to_string()));
   }
   Port port{.id = row.uuid,
             .name = row.name,

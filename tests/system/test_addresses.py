@@ -43,7 +43,8 @@ class AddressesTest(SystemTest):
     ini = {"agent": {"l2_population": "true", "arp_responder": "true", "drop_unknown_unicast": "true"}}
 
     def send(self, machine, kind, address="", mac=None):
-        machine.run(sys.executable, "-c", SEND, kind, mac or machine.port["mac_address"], address or "-", machine.device)
+        source = mac or machine.port["mac_address"]
+        machine.run(sys.executable, "-c", SEND, kind, source, address or "-", machine.device)
 
     def machines(self, count=3):
         network = self.network("blue", "vxlan")
@@ -163,7 +164,7 @@ class AddressesTest(SystemTest):
         self.assertEqual(len(self.seen(first, second, f"arp host {first.ip4} and arp[6:2] == 2 and ether src {mac} "
                                        "and ether broadcast", ("reply", first.ip4))), 1, "its own address passes")
 
-        # Allowed pairs: a prefix with the port's MAC, an address with another MAC. Beside them a ping that loses nothing.
+        # Allowed pairs: a prefix with the port's MAC, an address with another MAC. A ping beside them loses nothing.
         pinging = laboratory.BackgroundPing(first, second.ip4, count=300, interval=0.02)
         self.ml2ctl("port", "set", port, "--allowed-address", "ip-address=10.1.0.192/28", "--allowed-address",
                     f"ip-address=fd01::200,mac-address={other_mac}")

@@ -20,7 +20,8 @@ class MistakesTest(SystemTest):
         """A network whose VNI has 25 bits, past ml2ctl."""
         ids = [result["uuid"][1] for result in self.transact(
             self.lab.ml2_db, "ML2",
-            {"op": "insert", "table": "Network", "uuid-name": "network", "row": {"name": "wide", "admin_state_up": True}},
+            {"op": "insert", "table": "Network", "uuid-name": "network",
+             "row": {"name": "wide", "admin_state_up": True}},
             {"op": "insert", "table": "Segment", "row": {"network": ["named-uuid", "network"], "network_type": "vxlan",
                                                          "segmentation_id": 1 << 24}})]
         self.addCleanup(self.transact, self.lab.ml2_db, "ML2", *(
@@ -33,7 +34,8 @@ class MistakesTest(SystemTest):
         database = self.lab.ml2_db
         segments, subnets = (self.transact(database, "ML2", {
             "op": "select", "table": table, "where": [["network", "==", ["uuid", network["id"]]], *more],
-            "columns": ["_uuid"]})[0]["rows"] for table, more in (("Segment", []), ("Subnet", [["ip_version", "==", 6]])))
+            "columns": ["_uuid"]})[0]["rows"]
+            for table, more in (("Segment", []), ("Subnet", [["ip_version", "==", 6]])))
         segment = segments[0]["_uuid"]
         operations = [
             {"op": "insert", "table": "Port", "uuid-name": "port",
@@ -167,7 +169,8 @@ class MistakesTest(SystemTest):
 
         # --- a database that is not there
         again({"ml2_db": {"connection": "tcp:127.0.0.1:1"}}, wait=False)
-        self.soon("hv2 says", lambda: next((text for text in two.status()["waiting_for"] if "tcp:127.0.0.1:1" in text), 0))
+        self.soon("hv2 says", lambda: next((text for text in two.status()["waiting_for"]
+                                            if "tcp:127.0.0.1:1" in text), 0))
         done = self.ml2ctl("--db", "tcp:127.0.0.1:1", "--timeout", "2", "network", "list", check=False)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("tcp:127.0.0.1:1", done.stderr)
