@@ -309,7 +309,7 @@ class Soak:
     def check(self):
         for hypervisor in self.lab.hypervisors:
             def stands():
-                hypervisor.wait_in_sync(60)
+                hypervisor.wait_in_sync(20)
                 there = {port["id"]: port for port in hypervisor.status()["ports"]}
                 wrong = {name: (status, there.get(name)) for name, status in self.expected(hypervisor.host).items()
                          if name not in there or there[name]["status"] != status}
@@ -319,8 +319,11 @@ class Soak:
                 if answer != "plan is empty":
                     raise LabError(f"{hypervisor.host}: recompute: {answer}")
                 return True
-            wait_until(stands, 90, f"{hypervisor.host}: every port stands as the model says and the plan is empty",
-                       interval=0.2)
+            try:
+                wait_until(stands, 90, f"{hypervisor.host}: every port stands as the model says and the plan is empty",
+                           interval=0.2)
+            except LabError as error:
+                raise LabError(f"{error}; its plan: {hypervisor.agent_call('dump-plan', check=False)}") from error
         # Those that nobody binds any more say so nowhere; those that are there are told in the database, too.
         rows = self.ml2.transact("ML2", {"op": "select", "table": "Port", "where": [],
                                          "columns": ["_uuid", "status"]})[0]["rows"]
