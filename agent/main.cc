@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,14 +20,15 @@
 #include "agent/cli_text.h"
 #include "agent/config/check_config.h"
 #include "agent/config/loader.h"
+#include "agent/control/agent_commands.h"
 #include "agent/control/control.h"
+#include "agent/control/metrics_listener.h"
 #include "agent/control/notify.h"
 #include "agent/control/process_shim.h"
 #include "agent/control/rights.h"
-#include "agent/control/status.h"
 #include "agent/intent/ml2_db_source.h"
+#include "agent/log_setup.h"
 #include "agent/node_config.h"
-#include "agent/reconcile/audit.h"
 #include "agent/reconcile/cleaner.h"
 #include "agent/reconcile/plan_text.h"
 #include "agent/reconcile/port_reports.h"
@@ -112,22 +114,16 @@ class Agent {
  private:
   void add_commands();
   void reload();
-  void run_audits();
   [[nodiscard]] std::unique_ptr<of::Switch> open_switch(const std::string& bridge) const;
   void read_signals();
   Status open_vswitch(const Flags& flags);
+  Status open_metrics();
   [[nodiscard]] std::string summary() const;
-
-  struct RunningAudit {
-    std::unique_ptr<reconcile::Audit> audit;
-    control::Reply reply;
-  };
 
   config::Config config_;
   UniqueFd signals_;
   SystemClock clock_;
   std::string ovs_rundir_;
-  control::AgentFacts facts_;
   ovsdb::IdlDatabase::Options vswitch_options_;
   std::unique_ptr<control::Control> control_;
   std::unique_ptr<ovsdb::Database> vswitch_;
@@ -135,7 +131,8 @@ class Agent {
   std::unique_ptr<nl::NlKernel> kernel_;
   std::unique_ptr<intent::IntentSource> source_;
   std::unique_ptr<reconcile::Reconciler> reconciler_;
-  std::vector<RunningAudit> audits_;
+  std::unique_ptr<control::AgentCommands> commands_;
+  std::unique_ptr<control::MetricsListener> metrics_;
   bool exit_ = false;
 };
 
@@ -152,6 +149,19 @@ Status Agent::open_vswitch(const Flags& flags) {
   auto vswitch = ovsdb::IdlDatabase::open(vswitch_options_);
   if (!vswitch) return forward_error(vswitch);
   vswitch_ = std::move(*vswitch);
+  return {};
+}
+
+Status Agent::open_metrics() {
+  const std::string where = config_.get_optional_string("agent", "metrics_listen").value_or("");
+  if (where.empty()) return {};
+  auto metrics = control::MetricsListener::open(where, clock_);
+  if (!metrics) {
+    return tl::unexpected<Error>(
+        Error{metrics.error().kind, fmt::format("{}: [agent] metrics_listen: {}",
+                                                config_.origin("agent", "metrics_listen"), metrics.error().message)});
+  }
+  metrics_ = std::move(*metrics);
   return {};
 }
 
@@ -180,14 +190,11 @@ Status Agent::start(const Flags& flags) {
                        .open_switch = [this](const std::string& bridge) { return open_switch(bridge); },
                        .clock = clock_},
       *node, flags.dry_run ? reconcile::Reconciler::Mode::Look : reconcile::Reconciler::Mode::Act);
-  facts_ = {.version = kVersion,
-            .security_groups_expected =
-                config_.get_bool("securitygroup", "enable_security_group") && config_.firewall_driver() != "noop"};
   if (flags.dry_run) return {};
+  if (const Status opened = open_metrics(); !opened) return opened;
   add_commands();
   log::info("agent", "ml2-agent {} on host {}: Open_vSwitch at {}, ML2 database at {}", kVersion, node->host,
             where.vswitch.remotes, where.ml2.remotes);
-  if (facts_.security_groups_expected) log::warn("agent", "{}", reconcile::kNotEnforced);
   if (!control::has_capability(control::kCapNetAdmin)) {
     log::warn("agent",
               "without CAP_NET_ADMIN the buffer for the kernel's notifications is net.core.rmem_max at most: when it "
@@ -201,65 +208,24 @@ std::unique_ptr<of::Switch> Agent::open_switch(const std::string& bridge) const 
 }
 
 void Agent::add_commands() {
-  using control::Arguments;
-  using control::Reply;
-  control_->add("status", "[table|json]", 0, 1, [this](const Arguments& arguments, Reply reply) {
-    const bool json = !arguments.empty() && arguments[0] == "json";
-    if (!arguments.empty() && !json && arguments[0] != "table") {
-      reply.error(fmt::format("status: \"{}\" is neither table nor json", arguments[0]));
-      return;
-    }
-    reply.ok(json ? control::status_json(*reconciler_, facts_) : control::status_table(*reconciler_, facts_));
-  });
-  control_->add("dump-intent", "", 0, 0,
-                [this](const Arguments&, Reply reply) { reply.ok(control::intent_text(*reconciler_)); });
-  control_->add("dump-desired", "", 0, 0,
-                [this](const Arguments&, Reply reply) { reply.ok(control::desired_text(*reconciler_)); });
-  control_->add("dump-plan", "", 0, 0, [this](const Arguments&, Reply reply) {
-    if (!reconciler_->in_sync()) {
-      reply.error(fmt::format("not in sync yet: {}", fmt::join(reconciler_->gate(), "; ")));
-      return;
-    }
-    reply.ok(reconcile::to_text(reconciler_->plan(), reconciler_->node()));
-  });
-  control_->add("recompute", "", 0, 0, [this](const Arguments&, Reply reply) {
-    if (!reconciler_->in_sync()) {
-      reply.error(fmt::format("not in sync yet: {}", fmt::join(reconciler_->gate(), "; ")));
-      return;
-    }
-    const reconcile::OpenDatabase open_database = [this]() -> Result<std::unique_ptr<ovsdb::Database>> {
-      auto database = ovsdb::IdlDatabase::open(vswitch_options_);
-      if (!database) return forward_error(database);
-      return std::unique_ptr<ovsdb::Database>(std::move(*database));
-    };
-    audits_.push_back(
-        {std::make_unique<reconcile::Audit>(
-             *reconciler_, open_database, [this](const std::string& bridge) { return open_switch(bridge); }, clock_),
-         std::move(reply)});
-  });
-  control_->add("exit", "", 0, 0, [this](const Arguments&, Reply reply) {
-    exit_ = true;
-    reply.ok("");
-  });
-}
-
-void Agent::run_audits() {
-  for (RunningAudit& running : audits_) {
-    running.audit->run();
-    if (!running.audit->answer()) continue;
-    const Result<std::string>& answer = *running.audit->answer();
-    if (answer) {
-      running.reply.ok(*answer);
-    } else {
-      running.reply.error(answer.error().message);
-    }
-    running.audit.reset();
-  }
-  std::vector<RunningAudit> still;
-  for (RunningAudit& running : audits_) {
-    if (running.audit) still.push_back(std::move(running));
-  }
-  audits_.swap(still);
+  const control::AgentFacts facts{
+      .version = kVersion,
+      .started = clock_.wall(),
+      .ovs_rundir = ovs_rundir_,
+      .ml2_schema = kMl2Schema,
+      .security_groups_expected =
+          config_.get_bool("securitygroup", "enable_security_group") && config_.firewall_driver() != "noop"};
+  if (facts.security_groups_expected) log::warn("agent", "{}", reconcile::kNotEnforced);
+  const reconcile::OpenDatabase open_vswitch = [this]() -> Result<std::unique_ptr<ovsdb::Database>> {
+    auto database = ovsdb::IdlDatabase::open(vswitch_options_);
+    if (!database) return forward_error(database);
+    return std::unique_ptr<ovsdb::Database>(std::move(*database));
+  };
+  commands_ = std::make_unique<control::AgentCommands>(
+      *control_, *reconciler_, clock_, facts,
+      control::AgentCommands::Places{.open_vswitch = open_vswitch,
+                                     .open_switch = [this](const std::string& bridge) { return open_switch(bridge); },
+                                     .exit = [this] { exit_ = true; }});
 }
 
 void Agent::reload() {
@@ -279,6 +245,9 @@ void Agent::read_signals() {
   signalfd_siginfo signal{};
   while (::read(signals_.get(), &signal, sizeof signal) == static_cast<ssize_t>(sizeof signal)) {
     if (signal.ssi_signo == SIGHUP) {
+      if (const int error = ml2_vlog_reopen(); error != 0) {
+        log::err("agent", "the log file could not be opened again: {}", std::strerror(error));
+      }
       log::info("agent", "SIGHUP: reading the configuration again");
       reload();
     } else {
@@ -348,7 +317,8 @@ void Agent::loop(control::Notify& notify) {
       return;
     }
     reconciler_->run();
-    run_audits();
+    commands_->run();
+    if (metrics_) metrics_->run(*reconciler_, kVersion);
     notify.status(summary());
     notify.run(clock_.now());
 
@@ -356,7 +326,8 @@ void Agent::loop(control::Notify& notify) {
     notify.wait(clock_.now());
     control_->wait();
     reconciler_->wait();
-    for (RunningAudit& running : audits_) running.audit->wait();
+    commands_->wait();
+    if (metrics_) metrics_->wait();
     ml2_poll_block();
   }
 }
@@ -411,14 +382,29 @@ int run(const Flags& flags) {
     print_lines(stderr, "ml2-agent: error: ", missing);
     return EXIT_FAILURE;
   }
+  const auto logging = log_setup(*loaded.config);
+  if (!logging) {
+    fmt::print(stderr, "ml2-agent: error: {}\n", logging.error().message);
+    return EXIT_FAILURE;
+  }
   UniqueFd signals = block_signals();
   control::Notify notify = control::Notify::from_environment();
-  ml2_process_init("ml2-agent", kVersion);
+  const ml2_log_setup log_files{.file = logging->file.empty() ? nullptr : logging->file.c_str(),
+                                .to_stderr = logging->to_stderr,
+                                .syslog = logging->syslog,
+                                .journal = logging->journal,
+                                .facility = logging->facility.c_str(),
+                                .json = logging->json,
+                                .debug = logging->debug};
+  const int log_error = ml2_process_init("ml2-agent", kVersion, &log_files);
   for (const char* module : {"agent", "config", "intent", "reconcile", "ovsdb", "openflow", "netlink"}) {
     ml2_vlog_module(module);
   }
   log::set_sink(&vlog_sink);
-  ml2_vlog_debug(loaded.config->get_bool("DEFAULT", "debug") ? 1 : 0);
+  if (log_error != 0) {
+    log::warn("agent", "{}: [DEFAULT] log_file: {} cannot be written: {}; logging to stderr instead",
+              loaded.config->origin("DEFAULT", "log_file"), logging->file, std::strerror(log_error));
+  }
   for (const std::string& notice : loaded.notices) log::info("config", "{}", notice);
 
   Agent agent(std::move(*loaded.config), std::move(signals));

@@ -51,6 +51,11 @@ std::vector<Option> agent_options() {
        .fallback = "false",
        .meaning = "Copy the DSCP of the inner packet to the tunnel packet; comes before dscp"},
       {.group = kAgent,
+       .name = "metrics_listen",
+       .meaning =
+           "Where Prometheus can read figures, over HTTP at /metrics: unix:/PATH, 127.0.0.1:PORT or [::1]:PORT. "
+           "Not set: nowhere"},
+      {.group = kAgent,
        .name = "l2_population",
        .type = Bool,
        .fallback = "false",

@@ -1,19 +1,110 @@
 #include "agent/control/process_shim.h"
 
 #include <config.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "memory.h"
+#include "openvswitch/dynamic-string.h"
 #include "openvswitch/util.h"
 #include "openvswitch/vlog.h"
+#include "simap.h"
 #include "unixctl.h"
 #include "util.h"
 
-void ml2_process_init(const char* program, const char* version) {
+// What is on: the console, the file, syslog.
+static bool destinations[VLF_N_DESTINATIONS];
+static bool json_lines;
+
+static void set_levels(struct vlog_module* module, enum vlog_level level) {
+  for (int i = 0; i < VLF_N_DESTINATIONS; i++) {
+    vlog_set_levels(module, (enum vlog_destination)i, destinations[i] ? level : VLL_OFF);
+  }
+}
+
+int ml2_process_init(const char* program, const char* version, const struct ml2_log_setup* setup) {
   ovs_set_program_name(program, version);
+  // journald takes syslog's datagrams on a socket of its own.
+  if (setup->journal && !setup->syslog) vlog_set_syslog_method("unix:/run/systemd/journal/dev-log");
+  char* facility = xasprintf("FACILITY:%s", setup->facility);
+  free(vlog_set_levels_from_string(facility));
+  free(facility);
   vlog_init();
-  vlog_set_levels(NULL, VLF_SYSLOG, VLL_OFF);
-  ml2_vlog_debug(0);
+  destinations[VLF_CONSOLE] = setup->to_stderr;
+  destinations[VLF_SYSLOG] = setup->syslog || setup->journal;
+  destinations[VLF_FILE] = setup->file != NULL;
+  json_lines = setup->json;
+  if (json_lines) {
+    static const char pattern[] =
+        "{\"time\":\"%D{%Y-%m-%dT%H:%M:%S.###Z}\",\"level\":\"%p\",\"module\":\"%c\",\"pid\":%P,\"message\":\"%m\"}";
+    vlog_set_pattern(VLF_CONSOLE, pattern);
+    vlog_set_pattern(VLF_FILE, pattern);
+    vlog_set_pattern(VLF_SYSLOG, pattern);
+  }
+  ml2_vlog_debug(setup->debug);
+  const int error = setup->file != NULL ? vlog_set_log_file(setup->file) : 0;
+  if (error) {
+    destinations[VLF_FILE] = false;
+    destinations[VLF_CONSOLE] = true;
+    ml2_vlog_debug(setup->debug);
+  }
+  return error;
+}
+
+int ml2_vlog_reopen(void) { return destinations[VLF_FILE] ? vlog_reopen_log_file() : 0; }
+
+// `text` as it stands between the quotes of a JSON string (RFC 8259 section 7). Bytes from 0x80 on stay: they are
+// UTF-8, or not ours to judge.
+static char* json_escaped(const char* text) {
+  struct ds out = DS_EMPTY_INITIALIZER;
+  for (const unsigned char* c = (const unsigned char*)text; *c != '\0'; c++) {
+    if (*c == '"' || *c == '\\') {
+      ds_put_char(&out, '\\');
+      ds_put_char(&out, (char)*c);
+    } else if (*c < 0x20) {
+      ds_put_format(&out, "\\u%04x", *c);
+    } else {
+      ds_put_char(&out, (char)*c);
+    }
+  }
+  return ds_steal_cstr(&out);
+}
+
+// The linker sends all calls of vlog() and vlog_rate_limit() here (--wrap), those inside libopenvswitch too: its
+// patterns cannot escape a message.
+void __real_vlog(const struct vlog_module*, enum vlog_level, const char* format, ...) OVS_PRINTF_FORMAT(3, 4);
+void __wrap_vlog(const struct vlog_module*, enum vlog_level, const char* format, ...) OVS_PRINTF_FORMAT(3, 4);
+void __wrap_vlog_rate_limit(const struct vlog_module*, enum vlog_level, struct vlog_rate_limit*, const char* format,
+                            ...) OVS_PRINTF_FORMAT(4, 5);
+
+static void log_line(const struct vlog_module* module, enum vlog_level level, const char* format, va_list args) {
+  if (!json_lines) {
+    vlog_valist(module, level, format, args);
+    return;
+  }
+  if (!vlog_is_enabled(module, level)) return;
+  char* text = xvasprintf(format, args);
+  char* escaped = json_escaped(text);
+  __real_vlog(module, level, "%s", escaped);
+  free(escaped);
+  free(text);
+}
+
+void __wrap_vlog(const struct vlog_module* module, enum vlog_level level, const char* format, ...) {
+  va_list args;
+  va_start(args, format);
+  log_line(module, level, format, args);
+  va_end(args);
+}
+
+void __wrap_vlog_rate_limit(const struct vlog_module* module, enum vlog_level level, struct vlog_rate_limit* limit,
+                            const char* format, ...) {
+  if (vlog_should_drop(module, level, limit)) return;
+  va_list args;
+  va_start(args, format);
+  log_line(module, level, format, args);
+  va_end(args);
 }
 
 static struct vlog_module* module_of(const char* name) {
@@ -28,7 +119,7 @@ static struct vlog_module* module_of(const char* name) {
     module->min_level = VLL_INFO;
     module->honor_rate_limits = true;
     vlog_insert_module(&module->list);
-    vlog_set_levels(module, VLF_SYSLOG, VLL_OFF);
+    set_levels(module, VLL_INFO);
   }
   return module;
 }
@@ -44,15 +135,26 @@ void ml2_vlog(const char* module, int level, const char* text, int length) {
 }
 
 void ml2_vlog_debug(int on) {
-  vlog_set_levels(NULL, VLF_CONSOLE, on ? VLL_DBG : VLL_INFO);
+  set_levels(NULL, on ? VLL_DBG : VLL_INFO);
   if (!on) {
     // The library's own chatter about each reconnect is ours to say, in words for operators.
     static const char* const chatty[] = {"reconnect", "rconn"};
     for (size_t i = 0; i < sizeof chatty / sizeof chatty[0]; i++) {
-      vlog_set_levels(vlog_module_from_name(chatty[i]), VLF_CONSOLE, VLL_WARN);
+      set_levels(vlog_module_from_name(chatty[i]), VLL_WARN);
     }
   }
 }
+
+void ml2_memory_run(const struct ml2_memory_count* counts, int n) {
+  memory_run();
+  if (!memory_should_report()) return;
+  struct simap usage = SIMAP_INITIALIZER(&usage);
+  for (int i = 0; i < n; i++) simap_increase(&usage, counts[i].name, counts[i].count);
+  memory_report(&usage);
+  simap_destroy(&usage);
+}
+
+void ml2_memory_wait(void) { memory_wait(); }
 
 int ml2_unixctl_open(const char* path, struct unixctl_server** server) { return unixctl_server_create(path, server); }
 

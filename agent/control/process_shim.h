@@ -10,14 +10,31 @@
 extern "C" {
 #endif
 
-// Names the process for logs and `ovs-appctl version`; starts vlog with lines on stderr only.
-void ml2_process_init(const char* program, const char* version);
+struct ml2_log_setup {
+  const char* file;  // NULL: none
+  int to_stderr, syslog, journal;
+  const char* facility;  // a word that vlog knows
+  int json, debug;
+};
+// Names the process for logs and `ovs-appctl version`, and starts vlog. An errno value when the file cannot be opened: then lines
+// go to stderr.
+int ml2_process_init(const char* program, const char* version, const struct ml2_log_setup* setup);
+// After logrotate has moved the file; an errno value on failure.
+int ml2_vlog_reopen(void);
 // Registers a vlog module, so that `vlog/set NAME:...` knows it before its first line.
 void ml2_vlog_module(const char* name);
 // level: 0 debug, 1 info, 2 warning, 3 error.
 void ml2_vlog(const char* module, int level, const char* text, int length);
-// All modules to debug, or back to info, on stderr.
+// All modules to debug, or back to info, wherever lines go.
 void ml2_vlog_debug(int on);
+
+// For `ovs-appctl memory/show`: in each pass of the loop.
+struct ml2_memory_count {
+  const char* name;
+  unsigned count;
+};
+void ml2_memory_run(const struct ml2_memory_count* counts, int n);
+void ml2_memory_wait(void);
 
 struct unixctl_server;
 struct unixctl_conn;

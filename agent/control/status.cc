@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "agent/reconcile/plan_text.h"
+#include "agent/control/dumps.h"
+#include "agent/control/words.h"
 #include "agent/reconcile/port_reports.h"
 #include "datapath/base/text.h"
 
@@ -16,15 +17,6 @@ using nlohmann::json;
 using reconcile::has_unenforced_groups;
 using reconcile::kNotEnforced;
 using reconcile::Reconciler;
-
-const char* word(intent::PortStatus status) {
-  switch (status) {
-    case intent::PortStatus::Active: return "ACTIVE";
-    case intent::PortStatus::Down: return "DOWN";
-    case intent::PortStatus::Error: return "ERROR";
-  }
-  return "ERROR";
-}
 
 // One row of the ports' table; the JSON has the same facts.
 struct PortLine {
@@ -60,24 +52,12 @@ std::vector<PortLine> port_lines(const Reconciler& reconciler) {
   return lines;
 }
 
-std::string table(const std::vector<std::vector<std::string>>& rows) {
-  std::vector<std::size_t> widths;
-  for (const auto& row : rows) {
-    widths.resize(std::max(widths.size(), row.size()));
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string text;
-  for (const auto& row : rows) {
-    std::string line;
-    for (std::size_t i = 0; i < row.size(); ++i) {
-      line += i + 1 == row.size() ? row[i] : fmt::format("{:<{}}  ", row[i], widths[i]);
-    }
-    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
-  }
-  return text;
+// Of the Open_vSwitch database, as ovs-vswitchd writes it down.
+std::string ovs_schema(const Reconciler& reconciler) {
+  const ovsdb::Snapshot* snapshot = reconciler.database().snapshot();
+  if (snapshot == nullptr || snapshot->table("Open_vSwitch").empty()) return {};
+  return snapshot->table("Open_vSwitch").begin()->second->column("db_version").string().value_or("");
 }
-
-std::string dash(const std::string& text) { return text.empty() ? "-" : text; }
 
 bool any_unenforced(const Reconciler& reconciler) {
   const Intent* intent = reconciler.source().intent();
@@ -109,13 +89,28 @@ std::string status_json(const Reconciler& reconciler, const AgentFacts& agent) {
                    {"error", database.error},
                    {"reconnects", database.reconnects},
                    {"ovs_version", reconciler.vswitch().ovs_version}};
-  root["intent"] = {
-      {"kind", source.kind}, {"remote", source.where}, {"connected", source.connected}, {"error", source.error}};
+  root["versions"] = {{"agent", agent.version},
+                      {"ovs", reconciler.vswitch().ovs_version},
+                      {"ovs_schema", ovs_schema(reconciler)},
+                      {"ml2_schema", agent.ml2_schema},
+                      {"ml2_database_is_old", source.old_schema}};
+  root["ovs_rundir"] = agent.ovs_rundir;
+  root["started"] = time_text(agent.started);
+  if (const auto last = reconciler.journal().last_change()) root["last_change"] = time_text(*last);
+  root["last_error"] = last_error(reconciler);
+  root["repairs"] = reconciler.journal().repairs();
+  root["intent"] = {{"kind", source.kind},
+                    {"remote", source.where},
+                    {"connected", source.connected},
+                    {"error", source.error},
+                    {"read", reconciler.source().intent() != nullptr},
+                    {"generation", reconciler.source().generation()}};
   json bridges = json::object();
   for (const auto& [name, status] : reconciler.switch_status()) {
     const auto flows = reconciler.desired().flows.find(name);
     bridges[name] = {{"connected", status.connected},
                      {"error", status.error},
+                     {"in_sync", reconciler.switches().at(name)->flows() != nullptr},
                      {"connections", status.connections},
                      {"bundles", status.bundles},
                      {"flow_mods", status.flow_mods},
@@ -138,11 +133,9 @@ std::string status_json(const Reconciler& reconciler, const AgentFacts& agent) {
   }
   root["ports"] = ports;
   const reconcile::Counters& counters = reconciler.counters();
-  root["counters"] = {{"steps", counters.steps},
-                      {"transactions", counters.transactions},
-                      {"bundles", counters.bundles},
-                      {"flow_mods", counters.flow_mods},
-                      {"failures", counters.failures}};
+  root["counters"] = {{"steps", counters.steps},       {"transactions", counters.transactions},
+                      {"bundles", counters.bundles},   {"flow_mods", counters.flow_mods},
+                      {"failures", counters.failures}, {"repairs", reconciler.journal().repairs()}};
   // Names and texts in rows may hold any bytes: what is no UTF-8 is replaced, never thrown at.
   return root.dump(2, ' ', false, json::error_handler_t::replace);
 }
@@ -155,9 +148,16 @@ std::string status_table(const Reconciler& reconciler, const AgentFacts& agent) 
   };
   std::vector<std::vector<std::string>> rows{
       {"host", reconciler.node().host},
-      {"version", agent.version},
-      {"Open_vSwitch", fmt::format("{} ({})", database.remote, link(database.connected, database.error))},
-      {source.kind, fmt::format("{} ({})", source.where, link(source.connected, source.error))}};
+      {"version", fmt::format("{}, running since {}", agent.version, time_text(agent.started))},
+      {"Open_vSwitch",
+       fmt::format(
+           "{} ({}), Open vSwitch {}", database.remote, link(database.connected, database.error),
+           fmt::format("{}, schema {}", dash(reconciler.vswitch().ovs_version), dash(ovs_schema(reconciler))))},
+      {source.kind, fmt::format("{} ({}){}", source.where, link(source.connected, source.error),
+                                !source.old_schema
+                                    ? ", schema " + agent.ml2_schema
+                                    : fmt::format(", its schema is older than this program's {}: run ml2-db upgrade",
+                                                  agent.ml2_schema))}};
   for (const auto& [name, status] : reconciler.switch_status()) {
     const auto flows = reconciler.desired().flows.find(name);
     const std::size_t count = flows == reconciler.desired().flows.end() ? 0 : flows->second.size();
@@ -166,6 +166,16 @@ std::string status_table(const Reconciler& reconciler, const AgentFacts& agent) 
   rows.push_back({"state", !reconciler.in_sync()    ? "reading"
                            : reconciler.converged() ? "converged: nothing to change"
                                                     : "changes are under way"});
+  const auto last = reconciler.journal().last_change();
+  rows.push_back({"last change", last ? time_text(*last) : "none since the start"});
+  if (const json failed = last_error(reconciler); failed.is_object()) {
+    rows.push_back(
+        {"last error", fmt::format("{} {}: {}", failed["time"].get<std::string>(), failed["where"].get<std::string>(),
+                                   failed["error"].get<std::string>())});
+  }
+  if (reconciler.journal().repairs() > 0) {
+    rows.push_back({"repairs", fmt::format("{} changed by others since the start", reconciler.journal().repairs())});
+  }
   std::string text = table(rows);
   for (const std::string& sentence : reconciler.gate()) text += "waiting: " + sentence + "\n";
   for (const std::string& sentence : reconciler.plan().held) text += "held: " + sentence + "\n";
@@ -182,54 +192,6 @@ std::string status_table(const Reconciler& reconciler, const AgentFacts& agent) 
   text += "\n" + table(ports);
   text.pop_back();
   return text;
-}
-
-std::string intent_text(const Reconciler& reconciler) {
-  const Intent* intent = reconciler.source().intent();
-  if (intent == nullptr) return "the intent has not been read yet";
-  std::string text;
-  for (const auto& [id, port] : intent->ports) {
-    std::vector<std::string> addresses;
-    for (const IpAddress& address : port.fixed_ips) addresses.push_back(address.to_string());
-    text +=
-        fmt::format("port {} name={} network={} type={} physical_network={} segmentation_id={} mac={} up={} ips={}\n",
-                    id.to_string(), text::printable(port.name, 40), port.segment.network.to_string(),
-                    to_string(port.segment.type), dash(port.segment.physical_network), port.segment.segmentation_id,
-                    port.mac.to_string(), port.admin_state_up, fmt::join(addresses, ","));
-  }
-  for (const Vtep& vtep : intent->vteps) {
-    text += fmt::format("vtep {} {} host={}\n", to_string(vtep.type), vtep.address.to_string(), vtep.host);
-  }
-  for (const auto& [id, reason] : intent->refused) text += fmt::format("refused {}: {}\n", id.to_string(), reason);
-  return text.empty() ? "the intent is empty" : text.substr(0, text.size() - 1);
-}
-
-std::string desired_text(const Reconciler& reconciler) {
-  const Desired& desired = reconciler.desired();
-  std::string text;
-  const auto map_text = [](const std::map<std::string, std::string>& map) {
-    std::string result;
-    for (const auto& [key, value] : map) result += fmt::format("{}{}={}", result.empty() ? "" : ",", key, value);
-    return result;
-  };
-  for (const auto& [name, bridge] : desired.bridges) {
-    text += fmt::format("bridge {} datapath_type={} fail_mode={} other_config={}\n", name, bridge.datapath_type,
-                        bridge.fail_mode, map_text(bridge.other_config));
-  }
-  for (const auto& [name, port] : desired.ports) {
-    text +=
-        fmt::format("port {} bridge={} type={} options={}\n", name, port.bridge, port.type, map_text(port.options));
-  }
-  for (const auto& [name, vif] : desired.vifs) {
-    text += fmt::format("vif {} tag={} other_config={}\n", name, vif.tag, map_text(vif.other_config));
-  }
-  for (const auto& [bridge, flows] : desired.flows) {
-    for (const auto& [key, body] : flows) {
-      text += fmt::format("{} {}\n", bridge, reconcile::flow_text(key, body, bridge, reconciler.node()));
-    }
-  }
-  for (const auto& [object, reason] : desired.waiting) text += fmt::format("waiting {}: {}\n", object, reason);
-  return text.empty() ? "nothing is desired yet" : text.substr(0, text.size() - 1);
 }
 
 }  // namespace ml2::control

@@ -13,14 +13,13 @@ namespace ml2::control {
 
 struct AgentFacts {
   std::string version;
+  WallTime started{};
+  std::string ovs_rundir;
+  std::string ml2_schema;                 // version of ml2.ovsschema that this program knows
   bool security_groups_expected = false;  // the ini asks for a firewall driver other than noop
 };
 
 [[nodiscard]] std::string status_json(const reconcile::Reconciler& reconciler, const AgentFacts& agent);
 [[nodiscard]] std::string status_table(const reconcile::Reconciler& reconciler, const AgentFacts& agent);
-
-// dump-intent and dump-desired: for people, one object a line.
-[[nodiscard]] std::string intent_text(const reconcile::Reconciler& reconciler);
-[[nodiscard]] std::string desired_text(const reconcile::Reconciler& reconciler);
 
 }  // namespace ml2::control

@@ -48,6 +48,8 @@ struct SourceStatus {
   std::string where;  // remotes
   bool connected = false;
   std::string error;  // why not, or what keeps the source from being told of this node; empty otherwise
+  std::uint64_t reconnects = 0;
+  bool old_schema = false;  // the database on the server is older than this program
 };
 
 class IntentSource {

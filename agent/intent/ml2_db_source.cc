@@ -112,10 +112,16 @@ std::string Ml2DbSource::why_not_here(const Uuid& port) const {
 
 SourceStatus Ml2DbSource::status() const {
   const ovsdb::DatabaseStatus database = database_.status();
+  // Every row has every column of its server's schema; "applied" is of the newest.
+  const ovsdb::Snapshot* snapshot = database_.snapshot();
+  const bool old_schema = snapshot != nullptr && !snapshot->table("Host").empty() &&
+                          !snapshot->table("Host").begin()->second->columns.contains("applied");
   return {.kind = "ML2 database",
           .where = database.remote,
           .connected = database.connected,
-          .error = name_taken_.empty() ? database.error : name_taken_};
+          .error = name_taken_.empty() ? database.error : name_taken_,
+          .reconnects = database.reconnects,
+          .old_schema = old_schema};
 }
 
 }  // namespace ml2::intent

@@ -29,16 +29,7 @@ void Audit::run() {
   if (database_->snapshot() == nullptr) {
     missing = "Open_vSwitch database";
   } else {
-    // By our own reading: after a restart of ovsdb-server the rows are there before ovs-vswitchd has written back what it
-    // keeps there (datapath_id), and the reconciler has let go of its channels meanwhile.
-    const ovsdb::Vswitch vswitch = ovsdb::read_vswitch(*database_->snapshot());
-    for (const auto& [name, flows] : reconciler_.desired().flows) {
-      const auto bridge = vswitch.bridges.find(name);
-      if (bridge == vswitch.bridges.end()) continue;
-      if (bridge->second.datapath_id.empty()) {
-        missing = fmt::format("bridge {}, which ovs-vswitchd has not made,", name);
-        continue;
-      }
+    for (const auto& [name, status] : reconciler_.switch_status()) {
       std::unique_ptr<of::Switch>& of_switch = switches_[name];
       if (of_switch == nullptr) of_switch = open_switch_(name);
       of_switch->run();

@@ -34,7 +34,15 @@ struct OperationText {
   }
 };
 
-const char* word(of::FlowMod::Command command) {
+std::string_view table_name(std::uint8_t table, const std::string& bridge, const NodeConfig& node) {
+  if (bridge == node.integration_bridge) return of::name_of(of::kIntTables, table);
+  if (bridge == node.tunnel_bridge) return of::name_of(of::kTunTables, table);
+  return of::name_of(of::kPhysTables, table);
+}
+
+}  // namespace
+
+const char* to_text(of::FlowMod::Command command) {
   switch (command) {
     case of::FlowMod::Command::Add: return "add";
     case of::FlowMod::Command::Modify: return "modify";
@@ -43,13 +51,7 @@ const char* word(of::FlowMod::Command command) {
   return "?";
 }
 
-std::string_view table_name(std::uint8_t table, const std::string& bridge, const NodeConfig& node) {
-  if (bridge == node.integration_bridge) return of::name_of(of::kIntTables, table);
-  if (bridge == node.tunnel_bridge) return of::name_of(of::kTunTables, table);
-  return of::name_of(of::kPhysTables, table);
-}
-
-}  // namespace
+std::string to_text(const ovsdb::Operation& operation) { return std::visit(OperationText{}, operation); }
 
 std::string table_text(std::uint8_t table, const std::string& bridge, const NodeConfig& node) {
   const std::string_view name = table_name(table, bridge, node);
@@ -81,11 +83,11 @@ std::string to_text(const Plan& plan, const NodeConfig& node) {
   if (plan.empty()) return "plan is empty";
   std::string text;
   for (const ovsdb::Operation& operation : plan.ovsdb.operations) {
-    text += fmt::format("ovsdb: {}\n", std::visit(OperationText{}, operation));
+    text += fmt::format("ovsdb: {}\n", to_text(operation));
   }
   for (const auto& [bridge, bundle] : plan.bundles) {
     for (const of::FlowMod& mod : bundle.mods) {
-      text += fmt::format("{}: {} {}\n", bridge, word(mod.command), flow_text(mod.key, mod.body, bridge, node));
+      text += fmt::format("{}: {} {}\n", bridge, to_text(mod.command), flow_text(mod.key, mod.body, bridge, node));
     }
   }
   for (const std::string& sentence : plan.held) text += fmt::format("held: {}\n", sentence);

@@ -14,6 +14,9 @@ namespace ml2::reconcile {
 
 // "plan is empty" when it is.
 [[nodiscard]] std::string to_text(const Plan& plan, const NodeConfig& node);
+// One change to the rows.
+[[nodiscard]] std::string to_text(const ovsdb::Operation& operation);
+[[nodiscard]] const char* to_text(of::FlowMod::Command command);  // add, modify, delete
 // One flow with its table's name: "transient priority=3 actions=NORMAL".
 [[nodiscard]] std::string flow_text(const of::FlowKey& key, const of::FlowBody& body, const std::string& bridge,
                                     const NodeConfig& node);

@@ -329,6 +329,12 @@ std::map<std::string, of::SwitchStatus> Reconciler::switch_status() const {
   return result;
 }
 
+std::map<std::string, of::Switch*> Reconciler::switches() const {
+  std::map<std::string, of::Switch*> result;
+  for (const auto& [name, bridge] : bridges_) result[name] = bridge.of_switch.get();
+  return result;
+}
+
 void Reconciler::judge_ports() {
   const Intent& intent = *seams_.source.intent();
   std::map<Uuid, intent::PortReport> reports =

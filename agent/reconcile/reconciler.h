@@ -79,6 +79,8 @@ class Reconciler {
   [[nodiscard]] const ovsdb::Database& database() const { return seams_.vswitch; }
   [[nodiscard]] std::map<std::string, of::SwitchStatus> switch_status() const;
   [[nodiscard]] const Journal& journal() const { return journal_; }
+  // By bridge, to read flows and ask for counters; whoever commits is the reconciler alone.
+  [[nodiscard]] std::map<std::string, of::Switch*> switches() const;
 
  private:
   struct Bridge {

@@ -2,13 +2,20 @@
 #include "agent/control/control.h"
 
 #include <gmock/gmock.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "agent/control/dumps.h"
+#include "agent/control/explain.h"
+#include "agent/control/metrics.h"
+#include "agent/control/metrics_listener.h"
 #include "agent/control/status.h"
+#include "datapath/compile/compile.h"
 #include "tests/fakes/fake_node.h"
 
 namespace ml2::control {
@@ -113,6 +120,219 @@ TEST(StatusOf, DumpsNameTablesAndPorts) {
   fake.run();
   EXPECT_THAT(desired_text(fake.agent()), HasSubstr("br-int canary priority=0 actions=drop"));
   EXPECT_THAT(intent_text(fake.agent()), HasSubstr("type=local"));
+}
+
+// --- explain
+
+class Explained : public ::testing::Test {
+ protected:
+  Explained() : fake_(node()) {
+    fake_.source().set(local_port("vm1"));
+    fake_.run();
+  }
+  nlohmann::json explain() {
+    CounterReading reading(fake_.agent(), fake_.clock());
+    fake_.run();
+    reading.run(fake_.agent());
+    EXPECT_TRUE(reading.done());
+    return explain_json(fake_.agent(), kPort, reading.counts());
+  }
+  static bool is_ok(const nlohmann::json& explained, const std::string& what) {
+    for (const auto& check : explained["checks"]) {
+      if (check["what"] == what) return check["ok"];
+    }
+    ADD_FAILURE() << "no check " << what;
+    return false;
+  }
+
+  reconcile::FakeNode fake_;
+};
+
+TEST_F(Explained, APortThatIsNotPluggedSaysWhatToDoAndSinceWhen) {
+  fake_.clock().advance(std::chrono::seconds(90));
+  const auto explained = explain();
+  EXPECT_EQ(explained["status"], "DOWN");
+  EXPECT_THAT(explained["reason"].get<std::string>(), HasSubstr("no interface with external_ids:iface-id"));
+  EXPECT_THAT(explained["since"].get<std::string>(), HasSubstr("2023-11-14T22:13:20"));
+  EXPECT_THAT(explained["advice"].get<std::string>(), HasSubstr("vif plug"));
+  EXPECT_FALSE(is_ok(explained, "plugged"));
+  EXPECT_TRUE(is_ok(explained, "bound to this host"));
+  EXPECT_THAT(explain_text(explained), HasSubstr("NO  plugged"));
+}
+
+TEST_F(Explained, AWrongIfaceIdIsFoundByTheMac) {
+  fake_.plug("tap1", Uuid::random());
+  const auto rows = fake_.vswitch().server();
+  for (const auto& [uuid, row] : rows.table("Interface")) {
+    if (row->column("name").string() != "tap1") continue;
+    fake_.vswitch().mutate("Interface", uuid, "external_ids",
+                           ovsdb::Datum::map({{"attached-mac", "fa:16:3e:00:00:01"}}));
+  }
+  fake_.run();
+  EXPECT_THAT(explain()["warnings"].dump(), HasSubstr("interface tap1 has this port's MAC address"));
+}
+
+TEST_F(Explained, AWiredPortShowsItsFlowsWithCounters) {
+  fake_.plug("tap1", kPort);
+  fake_.run();
+  const auto explained = explain();
+  EXPECT_EQ(explained["status"], "ACTIVE");
+  EXPECT_TRUE(explained["installed"]);
+  EXPECT_EQ(explained["interface"], "tap1");
+  EXPECT_TRUE(is_ok(explained, "wired"));
+  EXPECT_EQ(explained["advice"], "");
+  EXPECT_GT(explained["seconds_to_wire"].get<double>(), 0);
+  for (const auto& [bridge, flows] : explained["flows"].items()) {
+    for (const auto& flow : flows) EXPECT_TRUE(flow.contains("packets")) << flow.dump();
+  }
+}
+
+TEST_F(Explained, APortIsFoundByNameIdInterfaceAndStartOfItsId) {
+  fake_.plug("tap1", kPort);
+  fake_.run();
+  for (const char* text : {"vm1", "tap1", "2222", "22222222-0000-4000-8000-000000000001"}) {
+    const auto found = find_port(fake_.agent(), text);
+    ASSERT_TRUE(found) << text;
+    EXPECT_EQ(*found, kPort);
+  }
+  EXPECT_THAT(find_port(fake_.agent(), "vm2").error().message, HasSubstr("no port of host hv1"));
+}
+
+TEST_F(Explained, ARefusedRowSaysWhy) {
+  Intent intent{.node = node(), .complete = true};
+  intent.refused[kPort] = "mac_address \"x\" is not six hexadecimal bytes";
+  fake_.source().set(intent);
+  fake_.run();
+  const auto explained = explain();
+  EXPECT_EQ(explained["status"], "ERROR");
+  EXPECT_FALSE(is_ok(explained, "row accepted"));
+  EXPECT_THAT(explain_text(explained), HasSubstr("NO  row accepted: mac_address"));
+}
+
+TEST_F(Explained, AFlowThatIsNotInTheSwitchIsShownAsMissing) {
+  fake_.plug("tap1", kPort);
+  Intent down = local_port("vm1");
+  down.ports.at(kPort).admin_state_up = false;
+  fake_.source().set(down);  // a dead port has a drop flow of its own
+  fake_.run();
+  fake_.of_switch("br-int").refuse_next_bundle({ErrorKind::Transient, "not now"});
+  const of::FlowSet flows = fake_.of_switch("br-int").table();
+  std::size_t removed = 0;
+  for (const auto& [key, body] : flows) {
+    if (body.cookie != cookie_of_port(kPort)) continue;
+    fake_.of_switch("br-int").remove(key);
+    ++removed;
+  }
+  ASSERT_GT(removed, 0U);
+  fake_.run(3);
+  const auto explained = explain_json(fake_.agent(), kPort, {});
+  EXPECT_THAT(explain_text(explained), HasSubstr("MISSING"));
+  EXPECT_THAT(explained["last_error"]["error"].get<std::string>(), HasSubstr("not now"));
+}
+
+// --- dumps and events
+
+TEST_F(Explained, DumpsAreAlsoJson) {
+  fake_.plug("tap1", kPort);
+  fake_.run();
+  EXPECT_EQ(nlohmann::json::parse(intent_json(fake_.agent()))["ports"][0]["network_type"], "local");
+  const auto facts = nlohmann::json::parse(facts_json(fake_.agent()));
+  EXPECT_EQ(facts["interfaces"]["tap1"]["iface_id"], kPort.to_string());
+  EXPECT_THAT(facts_text(fake_.agent()), HasSubstr("interface tap1 bridge=br-int"));
+  const auto desired = nlohmann::json::parse(desired_json(fake_.agent()));
+  EXPECT_EQ(desired["vifs"]["tap1"]["dead"], false);
+  EXPECT_EQ(desired["flows"]["br-int"][0]["table_name"], "local_switching");
+  EXPECT_TRUE(nlohmann::json::parse(plan_json(fake_.agent()))["empty"]);
+}
+
+TEST_F(Explained, EventsAreTextAndJsonAndGoOnFromANumber) {
+  fake_.plug("tap1", kPort);
+  fake_.run();
+  const auto all = nlohmann::json::parse(events_json(fake_.agent().journal(), 0));
+  ASSERT_GT(all.size(), 3U);
+  EXPECT_EQ(all[0]["id"], 1);
+  EXPECT_THAT(events_text(fake_.agent().journal(), 0), HasSubstr("(woken by: "));
+  const std::uint64_t last = all.back()["id"];
+  EXPECT_EQ(nlohmann::json::parse(events_json(fake_.agent().journal(), last - 1)).size(), 1U);
+  EXPECT_EQ(events_text(fake_.agent().journal(), last), "no events");
+}
+
+// --- metrics
+
+TEST_F(Explained, MetricsArePrometheusText) {
+  fake_.plug("tap1", kPort);
+  fake_.run();
+  const std::string text = metrics_text(fake_.agent(), "1.2.3");
+  EXPECT_THAT(text, HasSubstr("# TYPE ml2_agent_ports gauge"));
+  EXPECT_THAT(text, HasSubstr("ml2_agent_ports{state=\"active\"} 1"));
+  EXPECT_THAT(text, HasSubstr("ml2_agent_flows{bridge=\"br-int\"} "));
+  EXPECT_THAT(text, HasSubstr("ml2_agent_port_wired_seconds_bucket{le=\"+Inf\"} 1"));
+  EXPECT_THAT(text, HasSubstr("ml2_agent_port_wired_seconds_count 1"));
+  EXPECT_THAT(text, HasSubstr("version=\"1.2.3\""));
+  EXPECT_THAT(text, HasSubstr("process_resident_memory_bytes "));
+}
+
+class Scraped : public Socket {
+ protected:
+  // What the listener says to these bytes, sent by a client of its UNIX socket.
+  std::string ask(MetricsListener& listener, const std::string& request) {
+    UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path().copy(address.sun_path, sizeof address.sun_path - 1);
+    EXPECT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+    std::string answer;
+    for (int pass = 0; pass < 20; ++pass) {
+      listener.run(fake_.agent(), "1");
+      char buffer[4096];
+      const ssize_t n = recv(fd.get(), buffer, sizeof buffer, 0);
+      if (n == 0) return answer;
+      if (n > 0) answer.append(buffer, static_cast<std::size_t>(n));
+    }
+    return answer + "(still open)";
+  }
+  [[nodiscard]] std::string path() const { return directory_ + "/metrics.sock"; }
+
+  reconcile::FakeNode fake_{node()};
+};
+
+TEST_F(Scraped, OnlyGetMetricsIsAnswered) {
+  auto listener = MetricsListener::open("unix:" + path(), fake_.clock());
+  ASSERT_TRUE(listener) << listener.error().message;
+  const std::string good = ask(**listener, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(good, HasSubstr("HTTP/1.1 200 OK"));
+  EXPECT_THAT(good, HasSubstr("ml2_agent_in_sync 0"));
+  EXPECT_THAT(ask(**listener, "GET / HTTP/1.1\r\n\r\n"), HasSubstr("404"));
+  EXPECT_THAT(ask(**listener, "POST /metrics HTTP/1.1\r\n\r\n"), HasSubstr("405"));
+  EXPECT_THAT(ask(**listener, "\x16\x03\x01 hello\r\n\r\n"), HasSubstr("400"));
+  EXPECT_EQ(ask(**listener, std::string(MetricsListener::kMaxRequest + 2000, 'x')), "");
+  EXPECT_THAT(ask(**listener, "GET /metrics HT"), HasSubstr("still open"));
+}
+
+TEST_F(Scraped, ASilentClientIsCutOff) {
+  auto listener = MetricsListener::open("unix:" + path(), fake_.clock());
+  ASSERT_TRUE(listener);
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path().copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  (*listener)->run(fake_.agent(), "1");
+  char byte = 0;
+  EXPECT_EQ(recv(fd.get(), &byte, 1, 0), -1);
+  fake_.clock().advance(MetricsListener::kPatience);
+  (*listener)->run(fake_.agent(), "1");
+  EXPECT_EQ(recv(fd.get(), &byte, 1, 0), 0);
+}
+
+TEST_F(Scraped, OnlyLoopbackIsListenedOn) {
+  for (const char* where : {"0.0.0.0:9000", "192.0.2.1:9000", "[::]:9000", "9000", "127.0.0.1:0", "127.0.0.1:70000",
+                            "localhost:9000", "unix:relative", "unix:/a/directory/that/is/not/there/x"}) {
+    EXPECT_FALSE(MetricsListener::open(where, fake_.clock())) << where;
+  }
+  ASSERT_EQ(std::system(("touch " + path()).c_str()), 0);
+  EXPECT_THAT(MetricsListener::open("unix:" + path(), fake_.clock()).error().message, HasSubstr("is no socket"));
 }
 
 }  // namespace

@@ -1,0 +1,163 @@
+#include "agent/control/metrics_listener.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "agent/control/metrics.h"
+#include "datapath/base/poll_loop.h"
+#include "datapath/base/text.h"
+
+namespace ml2::control {
+namespace {
+
+Status bind_unix(int fd, const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.empty() || path[0] != '/' || path.size() >= sizeof address.sun_path) {
+    return invalid(fmt::format("unix:{} is no absolute path of at most {} characters", text::printable(path, 200),
+                               sizeof address.sun_path - 1));
+  }
+  path.copy(address.sun_path, path.size());
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) == 0) {
+    if (!S_ISSOCK(there.st_mode)) return invalid(fmt::format("{} is there and is no socket", path));
+    ::unlink(path.c_str());  // of an agent that was killed: that no other runs, the control socket's lock has said
+  }
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return fatal(fmt::format("cannot listen on {}: {}", path, std::strerror(errno)));
+  }
+  ::chmod(path.c_str(), 0660);
+  return {};
+}
+
+struct Endpoint {
+  sockaddr_storage address{};
+  socklen_t length = 0;
+};
+
+Result<Endpoint> parse_endpoint(const std::string& where) {
+  const auto wrong = [&] {
+    return invalid(
+        fmt::format("\"{}\" is none of unix:/PATH, 127.0.0.1:PORT, [::1]:PORT (only loopback addresses: "
+                    "there is no authentication)",
+                    text::printable(where, 100)));
+  };
+  const std::size_t colon = where.rfind(':');
+  if (colon == std::string::npos) return wrong();
+  std::string host = where.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const auto port = text::to_int(where.substr(colon + 1));
+  if (!port || *port < 1 || *port > 65535) return wrong();
+  Endpoint endpoint;
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&endpoint.address);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&endpoint.address);
+  if (inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1) {
+    if (ntohl(v4->sin_addr.s_addr) >> 24U != 127) return wrong();
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(static_cast<std::uint16_t>(*port));
+    endpoint.length = sizeof *v4;
+  } else if (inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) == 1) {
+    if (!IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr)) return wrong();
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(static_cast<std::uint16_t>(*port));
+    endpoint.length = sizeof *v6;
+  } else {
+    return wrong();
+  }
+  return endpoint;
+}
+
+std::string reply_to(const std::string& request, const reconcile::Reconciler& reconciler,
+                     const std::string& version) {
+  const auto reply = [](const char* status, const char* type, const std::string& body) {
+    return fmt::format("HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}", status,
+                       type, body.size(), body);
+  };
+  const std::vector<std::string> words = text::split(request.substr(0, request.find("\r\n")), ' ');
+  if (words.size() != 3 || !words[2].starts_with("HTTP/1.")) {
+    return reply("400 Bad Request", "text/plain", "this is no HTTP/1 request\n");
+  }
+  if (words[0] != "GET") return reply("405 Method Not Allowed", "text/plain", "only GET is answered\n");
+  if (words[1] != "/metrics" && !words[1].starts_with("/metrics?")) {
+    return reply("404 Not Found", "text/plain", "there is only /metrics\n");
+  }
+  return reply("200 OK", "text/plain; version=0.0.4; charset=utf-8", metrics_text(reconciler, version));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MetricsListener>> MetricsListener::open(const std::string& where, const Clock& clock) {
+  const bool is_unix = where.starts_with("unix:");
+  const std::string path = is_unix ? where.substr(5) : "";
+  UniqueFd fd;
+  if (is_unix) {
+    fd.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (const Status bound = bind_unix(fd.get(), path); !bound) return forward_error(bound);
+  } else {
+    const auto endpoint = parse_endpoint(where);
+    if (!endpoint) return forward_error(endpoint);
+    fd.reset(::socket(endpoint->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&endpoint->address), endpoint->length) != 0) {
+      return fatal(fmt::format("cannot listen on {}: {}", where, std::strerror(errno)));
+    }
+  }
+  if (::listen(fd.get(), 8) != 0) return fatal(fmt::format("cannot listen on {}: {}", where, std::strerror(errno)));
+  return std::unique_ptr<MetricsListener>(new MetricsListener(std::move(fd), path, clock));
+}
+
+MetricsListener::~MetricsListener() {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+void MetricsListener::accept_clients() {
+  while (clients_.size() < kMaxClients) {
+    UniqueFd fd(::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (!fd) return;
+    clients_.push_back({std::move(fd), clock_.now() + kPatience, {}, {}});
+  }
+}
+
+bool MetricsListener::serve(Client& client, const reconcile::Reconciler& reconciler, const std::string& version) {
+  if (clock_.now() >= client.deadline) return false;
+  while (client.reply.empty()) {
+    char buffer[1024];
+    const ssize_t n = ::recv(client.fd.get(), buffer, sizeof buffer, 0);
+    if (n == 0) return false;
+    if (n < 0) return errno == EAGAIN || errno == EINTR;
+    client.request.append(buffer, static_cast<std::size_t>(n));
+    if (client.request.find("\r\n\r\n") != std::string::npos) {
+      client.reply = reply_to(client.request, reconciler, version);
+    } else if (client.request.size() > kMaxRequest) {
+      return false;
+    }
+  }
+  const ssize_t n = ::send(client.fd.get(), client.reply.data(), client.reply.size(), MSG_NOSIGNAL);
+  if (n < 0) return errno == EAGAIN || errno == EINTR;
+  client.reply.erase(0, static_cast<std::size_t>(n));
+  return !client.reply.empty();
+}
+
+void MetricsListener::run(const reconcile::Reconciler& reconciler, const std::string& version) {
+  accept_clients();
+  std::erase_if(clients_, [&](Client& client) { return !serve(client, reconciler, version); });
+}
+
+void MetricsListener::wait() {
+  if (clients_.size() < kMaxClients) ml2_poll_fd(fd_.get(), POLLIN);
+  for (const Client& client : clients_) {
+    ml2_poll_fd(client.fd.get(), client.reply.empty() ? POLLIN : POLLOUT);
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(client.deadline - clock_.now());
+    ml2_poll_timer(left.count() + 1);
+  }
+}
+
+}  // namespace ml2::control
