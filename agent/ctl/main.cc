@@ -9,6 +9,7 @@
 #include "agent/ctl/control_client.h"
 #include "agent/ctl/program.h"
 #include "agent/ctl/unixctl_shim.h"
+#include "agent/ctl/wait.h"
 #include "agent/version.h"
 #include "datapath/base/log.h"
 #include "datapath/base/text.h"
@@ -17,6 +18,7 @@ namespace {
 
 constexpr int kFailed = 1;
 constexpr int kUsage = 2;
+constexpr int kLate = 3;
 
 std::vector<ml2::ManSection> man_sections() {
   return {{"FILES",
@@ -45,6 +47,11 @@ void define_globals(CLI::App& app, ml2::ctl::GlobalOptions& globals) {
   app.add_option("--format", globals.format, "table, for people, or json, for programs")
       ->check(CLI::IsMember({"table", "json"}))
       ->capture_default_str();
+  app.add_option(
+         "--wait", globals.wait,
+         "End a command that changes something when the switches have confirmed its flows: on the host of its "
+         "ports (host), or on all hosts whose agent is alive (all)")
+      ->check(CLI::IsMember({"host", "all"}));
   app.add_option("--timeout", globals.timeout, "Seconds until a database or the agent is given up")
       ->check(CLI::Range(0.001, 86400.0))
       ->capture_default_str();
@@ -87,15 +94,21 @@ int run(int argc, char** argv) {
   ml2::ctl::add_host_commands(app, program);
   ml2::ctl::add_security_group_commands(app, program);
   ml2::ctl::add_vif_commands(app, program);
-  ml2::ctl::add_status_command(app, program);
+  ml2::ctl::add_agent_commands(app, program);
+  ml2::ctl::add_explain_command(app, program);
+  ml2::ctl::add_trace_command(app, program);
+  ml2::ctl::add_sync_command(app, program);
   app.footer(
-      "Exit status: 0 done, 1 failed (the reason is on stderr), 2 wrong usage.\n"
+      "Exit status: 0 done, 1 failed (the reason is on stderr), 2 wrong usage, 3 done, but --wait has not seen it\n"
+      "confirmed (the hosts that are late are on stderr).\n"
       "Examples:\n"
       "  ml2ctl network create blue\n"
       "  ml2ctl subnet create blue4 --network blue --subnet-range 10.0.0.0/24\n"
       "  ml2ctl port create web1 --network blue --host hv1\n"
+      "  ml2ctl --wait=host port set web1 --host hv2\n"
       "  ml2ctl vif plug web1 --netns vm1\n"
-      "  ml2ctl --format json port list\n");
+      "  ml2ctl --format json port list\n"
+      "  ml2ctl explain web1\n");
   // For the build, which installs them.
   const std::string_view page = argc == 2 ? argv[1] : "";
   if (page == "--help-man" || page == "--help-bash-completion") {
@@ -111,10 +124,22 @@ int run(int argc, char** argv) {
     return kUsage;
   }
   ml2::ctl::Session session(program.globals, std::cout, std::cerr);
-  if (const ml2::Status done = program.action(session); !done) {
+  const auto failed = [](const ml2::Error& error, int status) {
     std::cout.flush();
-    std::cerr << "ml2ctl: " << done.error().message << "\n";
-    return kFailed;
+    std::cerr << "ml2ctl: " << error.message << "\n";
+    return status;
+  };
+  ml2::ovsdb::Ml2Rows before;
+  if (!program.globals.wait.empty()) {
+    auto reading = ml2::ctl::read_rows(session);
+    if (!reading) return failed(reading.error(), kFailed);
+    before = std::move(reading->rows);
+  }
+  if (const ml2::Status done = program.action(session); !done) return failed(done.error(), kFailed);
+  if (!program.globals.wait.empty()) {
+    if (const ml2::Status applied = ml2::ctl::wait_until_applied(session, before); !applied) {
+      return failed(applied.error(), kLate);
+    }
   }
   return std::cout.flush() ? 0 : kFailed;
 }

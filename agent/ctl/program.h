@@ -9,6 +9,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -32,7 +33,18 @@ void add_port_commands(CLI::App& app, Program& program);
 void add_host_commands(CLI::App& app, Program& program);
 void add_security_group_commands(CLI::App& app, Program& program);
 void add_vif_commands(CLI::App& app, Program& program);
-void add_status_command(CLI::App& app, Program& program);
+void add_agent_commands(CLI::App& app, Program& program);
+void add_explain_command(CLI::App& app, Program& program);
+void add_trace_command(CLI::App& app, Program& program);
+void add_sync_command(CLI::App& app, Program& program);
+
+// What the agent of this host (--ctl) answers.
+[[nodiscard]] Result<std::string> ask_local_agent(Session& session, const std::string& command,
+                                                  const std::vector<std::string>& arguments,
+                                                  std::chrono::milliseconds at_least = {});
+struct PortOptions {
+  std::string port;
+};
 
 // A subcommand whose options live in a T, run by `run(session, options)`; `define(command, options)` adds them.
 template <class T, class Define, class Run>

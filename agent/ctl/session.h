@@ -31,6 +31,7 @@ struct GlobalOptions {
   std::string format = "table";
   double timeout = 10;  // seconds
   std::string private_key, certificate, ca_cert;
+  std::string wait;   // host, all, or empty: the command ends when it has written
   std::string ctl;    // the agent's control socket
   std::string ovsdb;  // remote of the local Open_vSwitch database; empty: the ini files, the local server
 };
@@ -53,6 +54,8 @@ class Session {
   [[nodiscard]] Result<ovsdb::Database*> vswitch();
 
   void print(const std::string& text) { out_ << text; }
+  void flush() { out_.flush(); }
+  [[nodiscard]] bool good() const { return out_.good(); }
   void show(const nlohmann::json& object);
   void list(const nlohmann::json& objects, const std::vector<Column>& columns);
   void warn(const std::string& text) { err_ << "ml2ctl: warning: " << text << "\n"; }

@@ -6,6 +6,7 @@
 
 #include "agent/ctl/key_values.h"
 #include "agent/ctl/output.h"
+#include "agent/ctl/trace_text.h"
 
 namespace ml2::ctl {
 namespace {
@@ -70,6 +71,67 @@ TEST(KeyValues, ArePairsOfKnownKeys) {
   EXPECT_THAT(parse_key_values("start=1", {"start", "end"}, {"start", "end"}).error().message,
               HasSubstr("end= is missing"));
   EXPECT_THAT(parse_key_values("end=1,end=2", {"end"}, {}).error().message, HasSubstr("given twice"));
+}
+
+// --- trace
+
+// As ovs-vswitchd 3.1 answers.
+constexpr const char* kAnswer =
+    R"(Flow: icmp,in_port=3,vlan_tci=0x0000,dl_src=fa:16:3e:00:00:01,dl_dst=fa:16:3e:00:00:02
+
+bridge("br-int")
+----------------
+ 0. priority 0, cookie 0x6d6c000000000001
+    goto_table:60
+60. priority 3, cookie 0x6d6c000000000001
+    NORMAL
+     -> learned that fa:16:3e:00:00:01 is on port tap1 in VLAN 1
+     -> forwarding to learned port
+
+bridge("br-tun")
+----------------
+ 0. in_port=1, priority 1, cookie 0x6d6c000000000001
+    resubmit(,2)
+    2. dl_dst=00:00:00:00:00:00/01:00:00:00:00:00, priority 0
+            resubmit(,20)
+        20. No match.
+                drop
+                 >> Cannot truncate output to patch port
+
+Final flow: unchanged
+Megaflow: recirc_id=0,eth,icmp,in_port=3
+Datapath actions: drop
+)";
+
+TEST(TraceText, StagesHaveTheNamesOfTheirTables) {
+  const Trace trace = read_trace(kAnswer, {"br-int", "br-tun"});
+  ASSERT_EQ(trace.stages.size(), 5U);
+  EXPECT_EQ(trace.stages[0].table_name, "local_switching");
+  EXPECT_EQ(trace.stages[1].table_name, "transient");
+  EXPECT_THAT(trace.stages[1].actions, testing::ElementsAre("NORMAL"));
+  EXPECT_THAT(trace.stages[1].notes, testing::ElementsAre(HasSubstr("learned that"), "forwarding to learned port"));
+  EXPECT_EQ(trace.stages[2].bridge, "br-tun");
+  EXPECT_EQ(trace.stages[3].table_name, "patch_lv_to_tun");
+  EXPECT_EQ(trace.stages[4].match, "No match.");
+  EXPECT_EQ(trace.megaflow, "recirc_id=0,eth,icmp,in_port=3");
+  EXPECT_TRUE(trace.dropped);
+  EXPECT_THAT(trace_table(trace), HasSubstr("result: DROPPED in br-tun table 20 ucast_to_tun"));
+  EXPECT_EQ(trace_json(trace)["stages"][1]["table"], 60);
+}
+
+TEST(TraceText, NonsenseIsNoTraceAndNoCrash) {
+  EXPECT_TRUE(read_trace("", {}).stages.empty());
+  EXPECT_TRUE(read_trace("bridge(\"\n99999. x\n -> y\n", {}).dropped);
+}
+
+TEST(TraceText, AFlowGetsWhatThePortKnows) {
+  const TraceSource source{"3", "fa:16:3e:00:00:01", "10.0.0.2", "fd00::2"};
+  EXPECT_EQ(complete_flow("icmp,nw_dst=10.0.0.5", source),
+            "icmp,nw_dst=10.0.0.5,in_port=3,dl_src=fa:16:3e:00:00:01,nw_src=10.0.0.2");
+  EXPECT_EQ(complete_flow("icmp6,dl_src=02:00:00:00:00:01", source),
+            "icmp6,dl_src=02:00:00:00:00:01,in_port=3,ipv6_src=fd00::2");
+  EXPECT_EQ(complete_flow("in_port=7,ip,nw_src=10.9.9.9,dl_src=02:00:00:00:00:01", {}),
+            "in_port=7,ip,nw_src=10.9.9.9,dl_src=02:00:00:00:00:01");
 }
 
 }  // namespace

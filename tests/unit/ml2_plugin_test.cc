@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "agent/ml2/concerned.h"
 #include "agent/ml2/lookup.h"
 #include "agent/ml2/plugin.h"
 #include "agent/ml2/view.h"
@@ -406,6 +407,36 @@ TEST_F(PluginTest, TheViewHasNeutronsNames) {
   EXPECT_EQ(shown_port["binding:vif_type"], "unbound");
   EXPECT_EQ(shown_port["fixed_ips"][0]["ip_address"], "10.0.0.2");
   EXPECT_EQ(shown_port["network_id"], blue.to_string());
+}
+
+TEST_F(PluginTest, TheHostsThatAChangeConcerns) {
+  const Uuid blue = network("blue");
+  const Uuid red = network("red");
+  subnet(blue, "10.0.0.0/24", "b");
+  PortRequest request;
+  request.network = blue;
+  request.name = "p1";
+  request.host = "hv1";
+  const auto nothing = rows();
+  const Uuid p1 = port(request);
+  EXPECT_THAT(hosts_concerned(nothing, rows()), ElementsAre("hv1"));
+  request.name = "p2";
+  request.host = "hv2";
+  request.network = red;
+  const Uuid p2 = port(request);
+  auto before = rows();
+  EXPECT_TRUE(hosts_concerned(before, before).empty());
+
+  PortUpdate moved;
+  moved.host = "hv3";
+  ASSERT_TRUE(plugin->update_port(p2, moved));
+  EXPECT_THAT(hosts_concerned(before, rows()), ElementsAre("hv2", "hv3"));
+  before = rows();
+  subnet(blue, "10.1.0.0/24", "c");
+  EXPECT_THAT(hosts_concerned(before, rows()), ElementsAre("hv1"));
+  before = rows();
+  ASSERT_TRUE(plugin->delete_port(p1));
+  EXPECT_THAT(hosts_concerned(before, rows()), ElementsAre("hv1"));
 }
 
 }  // namespace
