@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include <fstream>
+#include <iterator>
 #include <memory>
 
 #include "datapath/base/poll_loop.h"
@@ -93,6 +94,34 @@ TEST_F(IdlDatabaseTest, WrongOptionsAreRefusedWithAReason) {
   other = ml2_options("unix:/nowhere");
   other.transaction_timeout = milliseconds(0);
   EXPECT_THAT(refused(other), HasSubstr("timeout"));
+}
+
+// After an upgrade of the program and before ml2-db upgrade.
+TEST_F(IdlDatabaseTest, ADatabaseThatLacksAColumnIsWrittenAllTheSame) {
+  std::ifstream in(kMl2Schema);
+  std::string schema{std::istreambuf_iterator<char>(in), {}};
+  const std::string column = "\"applied\": {\"type\": \"integer\"},";
+  ASSERT_NE(schema.find(column), std::string::npos);
+  schema.erase(schema.find(column), column.size());
+  std::ofstream(directory_ / "old.ovsschema") << schema;
+  must_run({"ovsdb-tool", "create", directory_ / "ml2.db", directory_ / "old.ovsschema"});
+  server_.add_file(directory_ / "ml2.db");
+  server_.start();
+  const auto db = open(ml2_options(server_.remote()));
+  ASSERT_TRUE(wait_until_synced(*db, seconds(20)));
+  Ml2Host host;
+  host.uuid = Uuid::random();
+  host.name = "hv1";
+  const Outcome made = commit_and_wait(*db, {.operations = {insert_row(host)}, .comment = ""}, seconds(20));
+  ASSERT_TRUE(made.status) << made.status.error().message;
+  EXPECT_EQ(read_ml2(*db->snapshot()).hosts.at(host.uuid).applied, 0);
+  const Outcome set = commit_and_wait(
+      *db,
+      {.operations = {RowUpdate{"Host", host.uuid, {{"applied", Datum::of(Atom(std::int64_t{1}))}}}}, .comment = ""},
+      seconds(20));
+  ASSERT_FALSE(set.status);
+  EXPECT_EQ(set.status.error().kind, ErrorKind::Invalid);
+  EXPECT_THAT(set.status.error().message, AllOf(HasSubstr("applied"), HasSubstr("ml2-db upgrade")));
 }
 
 TEST_F(IdlDatabaseTest, WhyThereIsNoConnectionIsSaid) {

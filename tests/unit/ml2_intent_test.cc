@@ -355,6 +355,17 @@ TEST(WriteBack, MakesTheHostRowOnceAndThenOnlyTheHeartbeat) {
       ElementsAre(ovsdb::Columns::value_type{"heartbeat", ovsdb::Datum::of(ovsdb::Atom(std::int64_t{1030}))}));
 }
 
+TEST(WriteBack, TheAppliedSequenceIsWrittenWhenItIsKnown) {
+  Rows db;
+  NodeReport report{.local_ip_present = true};
+  carry_out(write_back(db.rows, db.node, report, kStamp), db.rows);
+  report.applied = 7;
+  carry_out(write_back(db.rows, db.node, report, kStamp), db.rows);
+  EXPECT_EQ(db.rows.hosts.begin()->second.applied, 7);
+  report.applied.reset();  // a start: what the last life confirmed stays true
+  EXPECT_TRUE(write_back(db.rows, db.node, report, kStamp).empty());
+}
+
 TEST(WriteBack, AClockSetBackRenewsTheHeartbeat) {
   Rows db;
   const NodeReport report{.local_ip_present = true};

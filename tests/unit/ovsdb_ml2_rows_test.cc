@@ -38,6 +38,7 @@ TEST(Ml2Rows, ColumnsAreThoseOfTheSchema) {
 
 TEST(Ml2Rows, RowsSurviveTheWayIntoColumnsAndBack) {
   Ml2Rows rows;
+  rows.globals[id(12)] = {id(12), "g", 7, {{"a", "b"}}, {}};
   rows.networks[id(1)] = {id(1), "n", "d", "p", false, true, true, false, 1450, {{"a", "b"}}};
   rows.segments[id(2)] = {id(2), id(1), "s", "vlan", "physnet1", 100, 1, true, {{"a", "b"}}};
   rows.subnets[id(3)] = {id(3),
@@ -68,12 +69,14 @@ TEST(Ml2Rows, RowsSurviveTheWayIntoColumnsAndBack) {
   host.tunnel_types = {"vxlan"};
   host.endpoints = {id(10)};
   host.problems = {"no tunnel"};
+  host.applied = 6;
   rows.hosts[id(8)] = host;
   rows.security_groups[id(9)] = {id(9), "sg", "d", "p", false, {id(11)}, {}};
   rows.endpoints[id(10)] = {id(10), "vxlan", "192.0.2.1", 4789};
   rows.security_group_rules[id(11)] = {id(11), "ingress", "IPv4", "tcp", 1, 2, "10.0.0.0/8", id(9), "d"};
 
   Snapshot snapshot;
+  for (const auto& [uuid, row] : rows.globals) put(snapshot, row);
   for (const auto& [uuid, row] : rows.networks) put(snapshot, row);
   for (const auto& [uuid, row] : rows.segments) put(snapshot, row);
   for (const auto& [uuid, row] : rows.subnets) put(snapshot, row);
