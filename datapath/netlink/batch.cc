@@ -19,11 +19,11 @@ constexpr std::size_t kMaxAlias = 255;
 constexpr std::uint32_t kMaxVni = 0xffffff;
 
 // Names come from configuration and databases, so they are made fit for a terminal.
-std::string quoted(std::string_view name) { return "'" + text::printable(name, 64) + "'"; }
+std::string in_quotes(std::string_view name) { return "'" + text::printable(name, 64) + "'"; }
 
 std::string fdb_words(std::string_view link, const Mac& mac, const std::optional<VlanId>& vlan,
                       const std::optional<IpAddress>& dst, const std::optional<TunnelKey>& vni, bool in_bridge) {
-  std::string out = fmt::format("FDB entry {} of {}", mac.to_string(), quoted(link));
+  std::string out = fmt::format("FDB entry {} of {}", mac.to_string(), in_quotes(link));
   if (vlan) out += fmt::format(" VLAN {}", vlan->value());
   if (dst) out += fmt::format(" to {}", dst->to_string());
   if (vni) out += fmt::format(" VNI {}", vni->value());
@@ -33,52 +33,54 @@ std::string fdb_words(std::string_view link, const Mac& mac, const std::optional
 std::string route_words(const IpNetwork& dst, const std::optional<IpAddress>& gateway, std::string_view link) {
   std::string out = fmt::format("route {}", dst.to_string());
   if (gateway) out += fmt::format(" via {}", gateway->to_string());
-  if (!link.empty()) out += fmt::format(" dev {}", quoted(link));
+  if (!link.empty()) out += fmt::format(" dev {}", in_quotes(link));
   return out;
 }
 
 // The operation in words, for to_string().
 struct Describe {
   std::string operator()(const CreateVeth& op) const {
-    std::string out = fmt::format("create veth {} with peer {}", quoted(op.name), quoted(op.peer_name));
-    if (op.peer_netns) out += fmt::format(" in namespace {}", quoted(nl::to_string(*op.peer_netns)));
+    std::string out = fmt::format("create veth {} with peer {}", in_quotes(op.name), in_quotes(op.peer_name));
+    if (op.peer_netns) out += fmt::format(" in namespace {}", in_quotes(nl::to_string(*op.peer_netns)));
     return out;
   }
-  std::string operator()(const CreateTap& op) const { return "create tap " + quoted(op.name); }
-  std::string operator()(const CreateBridge& op) const { return "create bridge " + quoted(op.name); }
-  std::string operator()(const CreateDummy& op) const { return "create dummy " + quoted(op.name); }
+  std::string operator()(const CreateTap& op) const { return "create tap " + in_quotes(op.name); }
+  std::string operator()(const CreateBridge& op) const { return "create bridge " + in_quotes(op.name); }
+  std::string operator()(const CreateDummy& op) const { return "create dummy " + in_quotes(op.name); }
   std::string operator()(const CreateVxlan& op) const {
-    return fmt::format("create vxlan {} with VNI {}", quoted(op.name), op.vni.value());
+    return fmt::format("create vxlan {} with VNI {}", in_quotes(op.name), op.vni.value());
   }
-  std::string operator()(const DeleteLink& op) const { return "delete link " + quoted(op.name); }
+  std::string operator()(const DeleteLink& op) const { return "delete link " + in_quotes(op.name); }
   std::string operator()(const SetLink& op) const {
-    std::string out = "set link " + quoted(op.name);
+    std::string out = "set link " + in_quotes(op.name);
     if (op.up) out += *op.up ? " up" : " down";
     if (op.mtu) out += fmt::format(" MTU {}", *op.mtu);
     if (op.mac) out += fmt::format(" MAC {}", op.mac->to_string());
-    if (op.alias) out += " alias " + quoted(*op.alias);
-    if (op.rename) out += " name " + quoted(*op.rename);
-    if (op.master) out += op.master->empty() ? std::string(" without master") : " master " + quoted(*op.master);
+    if (op.alias) out += " alias " + in_quotes(*op.alias);
+    if (op.rename) out += " name " + in_quotes(*op.rename);
+    if (op.master) out += op.master->empty() ? std::string(" without master") : " master " + in_quotes(*op.master);
     return out;
   }
   std::string operator()(const MoveToNetns& op) const {
-    std::string out = fmt::format("move link {} to namespace {}", quoted(op.name), quoted(nl::to_string(op.netns)));
-    if (op.new_name) out += " as " + quoted(*op.new_name);
+    std::string out =
+        fmt::format("move link {} to namespace {}", in_quotes(op.name), in_quotes(nl::to_string(op.netns)));
+    if (op.new_name) out += " as " + in_quotes(*op.new_name);
     return out;
   }
   std::string operator()(const AddAddress& op) const {
-    return fmt::format("add address {}/{} to {}", op.address.to_string(), op.prefix_length, quoted(op.link));
+    return fmt::format("add address {}/{} to {}", op.address.to_string(), op.prefix_length, in_quotes(op.link));
   }
   std::string operator()(const DeleteAddress& op) const {
-    return fmt::format("delete address {}/{} from {}", op.address.to_string(), op.prefix_length, quoted(op.link));
+    return fmt::format("delete address {}/{} from {}", op.address.to_string(), op.prefix_length, in_quotes(op.link));
   }
   std::string operator()(const ReplaceRoute& op) const { return "set " + route_words(op.dst, op.gateway, op.link); }
   std::string operator()(const DeleteRoute& op) const { return "delete " + route_words(op.dst, op.gateway, op.link); }
   std::string operator()(const ReplaceNeighbour& op) const {
-    return fmt::format("set neighbour {} of {} to {}", op.address.to_string(), quoted(op.link), op.mac.to_string());
+    return fmt::format("set neighbour {} of {} to {}", op.address.to_string(), in_quotes(op.link),
+                       op.mac.to_string());
   }
   std::string operator()(const DeleteNeighbour& op) const {
-    return fmt::format("delete neighbour {} of {}", op.address.to_string(), quoted(op.link));
+    return fmt::format("delete neighbour {} of {}", op.address.to_string(), in_quotes(op.link));
   }
   std::string operator()(const ReplaceFdb& op) const {
     return "set " + fdb_words(op.link, op.mac, op.vlan, op.dst, op.vni, op.in_bridge);
@@ -88,8 +90,8 @@ struct Describe {
   }
   std::string operator()(const SetOffloads& op) const {
     auto word = [](bool on) { return on ? "on" : "off"; };
-    return fmt::format("set offloads of {}: tx {} tso {} gso {}", quoted(op.link), word(op.tx_checksum), word(op.tso),
-                       word(op.gso));
+    return fmt::format("set offloads of {}: tx {} tso {} gso {}", in_quotes(op.link), word(op.tx_checksum),
+                       word(op.tso), word(op.gso));
   }
 };
 
@@ -97,7 +99,8 @@ struct Describe {
 struct FindFault {
   static std::string name(std::string_view name) {
     if (is_link_name(name)) return {};
-    return fmt::format("{} is no name of a link: 1 to 15 bytes without '/', ':' and white space are", quoted(name));
+    return fmt::format("{} is no name of a link: 1 to 15 bytes without '/', ':' and white space are",
+                       in_quotes(name));
   }
   static std::string mac(const std::optional<Mac>& mac) {
     if (!mac || (!mac->is_multicast() && !mac->is_zero())) return {};
