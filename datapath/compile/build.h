@@ -113,6 +113,9 @@ void add_flow(of::FlowSet& flows, Table table, std::uint16_t priority, const of:
 // flows_tun.cc: a copy, without VLAN, with this key to each VTEP; whoever sends into tunnels does it by this. `ways`
 // in the order of send_order().
 void send_to_vteps(of::Actions<of::TunTable>& actions, TunnelKey key, std::span<const TunnelWay> ways);
+// A network's entry in FloodToTun; where it is too long for one flow, the next one goes on (by register 5).
+[[nodiscard]] of::FlowSet flood_flows(LocalVlan vlan, TunnelKey key, std::span<const TunnelWay> ways,
+                                      std::uint64_t cookie);
 // Sorted, each once: the order of actions is part of what is compared.
 [[nodiscard]] std::vector<TunnelWay> send_order(std::vector<TunnelWay> ways);
 // All VTEPs of a type that can be reached, in that order.

@@ -33,8 +33,7 @@ of::FlowSet l2pop_flows(const PopulatedNetwork& network) {
     if (const auto way = network.ways.find(vtep); way != network.ways.end()) flood.push_back(way->second);
   }
   if (!flood.empty()) {
-    add_flow(flows, TunTable::FloodToTun, 1, Match().dl_vlan(network.vlan),
-             to(std::move(flood), TunTable::FloodToTun), network.cookie);
+    flows = flood_flows(network.vlan, network.key, send_order(std::move(flood)), network.cookie);
   }
   const auto learn = [&](const Match& match) {
     if (network.learn_moved.empty()) return;

@@ -14,6 +14,8 @@ using of::TunTable;
 
 constexpr std::uint16_t kLearnedSeconds = 300;  // a remote MAC that says nothing is forgotten; as the MAC tables do
 
+// A flow's message has at most 65,535 bytes (OpenFlow 1.4 section 7.1.1), and a copy to an IPv6 address takes 40 of them.
+constexpr std::size_t kCopiesInAFlow = 1000;
 constexpr std::uint16_t kNotLearned = 4;  // in LearnFromTun; above l2_population's
 
 TunTable from_tunnel(NetworkType type) {
@@ -117,9 +119,7 @@ void segment_flows(Build& build, const LocalSegment& local) {
   if (build.node().l2_population) return populated(build, local, key);
   const std::vector<TunnelWay> ways = ways_to_all(build, local.segment.type);
   if (ways.empty()) return;  // nowhere to flood to: the table's own drop
-  Actions flood(TunTable::FloodToTun);
-  send_to_vteps(flood, key, ways);
-  build.flow(bridge, TunTable::FloodToTun, 1, Match().dl_vlan(local.vlan), flood.text(), cookie_of(local.segment));
+  build.merge(bridge, flood_flows(local.vlan, key, ways, cookie_of(local.segment)));
 }
 
 // Tunnels are off and the bridge still has our patch port: all flows of ours go; then the bridge is left alone.
@@ -130,15 +130,41 @@ void tunnels_off(Build& build) {
   if (patch->second.bridge == node.tunnel_bridge) build.desired.flows[node.tunnel_bridge];
 }
 
-}  // namespace
-
-void send_to_vteps(Actions<TunTable>& actions, TunnelKey key, std::span<const TunnelWay> ways) {
-  actions.pop_vlan().set_tun_id(key);
+void add_copies(Actions<TunTable>& actions, std::span<const TunnelWay> ways) {
   for (const TunnelWay& way : ways) {
     if (way.tun_dst)
       actions.set_field(*way.tun_dst, way.tun_dst->is_v4() ? of::field::kTunDst : of::field::kTunIpv6Dst);
     actions.output(way.port);
   }
+}
+
+}  // namespace
+
+void send_to_vteps(Actions<TunTable>& actions, TunnelKey key, std::span<const TunnelWay> ways) {
+  actions.pop_vlan().set_tun_id(key);
+  add_copies(actions, ways);
+}
+
+of::FlowSet flood_flows(LocalVlan vlan, TunnelKey key, std::span<const TunnelWay> ways, std::uint64_t cookie) {
+  of::FlowSet flows;
+  Match match;
+  match.dl_vlan(vlan);
+  for (std::uint32_t part = 0; part == 0 || !ways.empty(); ++part) {
+    const std::span<const TunnelWay> now = ways.first(std::min(ways.size(), kCopiesInAFlow));
+    ways = ways.subspan(now.size());
+    Actions actions(TunTable::FloodToTun);
+    if (part == 0) {
+      send_to_vteps(actions, key, now);
+    } else {
+      add_copies(actions, now);
+    }
+    // Bits 0-11: the network, which the frame has no tag of any more; above: which flow is next.
+    const std::uint32_t next = (part + 1) << 12U | vlan.value();
+    if (!ways.empty()) actions.set_reg(of::field::kReg5, next).resubmit(TunTable::FloodToTun);
+    add_flow(flows, TunTable::FloodToTun, 1, match, actions.text(), cookie);
+    match = Match().reg(5, next);
+  }
+  return flows;
 }
 
 std::vector<TunnelWay> send_order(std::vector<TunnelWay> ways) {

@@ -302,6 +302,35 @@ TEST(Compile, FlowBasedTunnels) {
   EXPECT_EQ(desired.ports.size(), 2U);
 }
 
+TEST(Compile, AFloodTooLongForOneFlowGoesOnInTheNext) {
+  Intent i = intent();
+  i.node.tunnel_mode = TunnelMode::FlowBased;
+  for (int number = 0; number < 2500; ++number) {
+    const std::string address = fmt::format("198.18.{}.{}", number / 250, 1 + number % 250);
+    i.vteps.insert(Vtep{NetworkType::Vxlan, *IpAddress::parse(address), 0, "host-" + address});
+  }
+  Facts f = facts();
+  InterfaceFact& tunnel = plug(f, "vxlan-flow", 0, 2);
+  tunnel.iface_id.clear();
+  tunnel.bridge = "br-tun";
+  tunnel.type = "vxlan";
+  add_port(i, 1, 101, 5);
+  plug(f, "tap1", 1, 3);
+  const Desired desired = compile(i, f);
+  const of::FlowSet& flows = desired.flows.at("br-tun");
+  const auto copies = [&](const of::FlowKey& key) {
+    const std::string& actions = flows.at(key).actions;
+    int count = 0;
+    for (auto at = actions.find("output:2"); at != std::string::npos; at = actions.find("output:2", at + 1)) ++count;
+    return count;
+  };
+  EXPECT_EQ(copies({22, 1, "dl_vlan=1"}), 1000);
+  EXPECT_THAT(flows.at({22, 1, "dl_vlan=1"}).actions, ::testing::EndsWith(",set_field:0x1001->reg5,resubmit(,22)"));
+  EXPECT_EQ(copies({22, 1, "reg5=0x1001"}), 1000);
+  EXPECT_EQ(copies({22, 1, "reg5=0x2001"}), 500);
+  EXPECT_THAT(flows.at({22, 1, "reg5=0x2001"}).actions, ::testing::EndsWith("198.18.9.250->tun_dst,output:2"));
+}
+
 TEST(Compile, UdpPortOfAPair) {
   Intent i = intent();
   const auto dst_port = [&](std::uint16_t own, std::uint16_t theirs) {

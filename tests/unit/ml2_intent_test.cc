@@ -62,6 +62,18 @@ TEST(ReadIntent, TakesThePortsBoundToThisHost) {
   EXPECT_THAT(intent.refused, IsEmpty());
 }
 
+TEST(ReadIntent, ThePortsMtuIsItsNetworks) {
+  Rows db;
+  const auto mtu = [&](std::int64_t of_network) {
+    db.rows.networks.at(db.network).mtu = of_network;
+    return read_intent(db.rows, db.node).ports.at(db.port).mtu;
+  };
+  EXPECT_EQ(mtu(1430), 1430);
+  EXPECT_EQ(mtu(0), 0);
+  EXPECT_EQ(mtu(-1), 0);
+  EXPECT_EQ(mtu(65536), 0);  // no MTU: none is asked for
+}
+
 TEST(ReadIntent, AnInactiveBindingIsTheOtherEndOfAMigration) {
   Rows db;
   db.rows.bindings[db.binding].status = "INACTIVE";
@@ -364,6 +376,16 @@ TEST(WriteBack, TheAppliedSequenceIsWrittenWhenItIsKnown) {
   EXPECT_EQ(db.rows.hosts.begin()->second.applied, 7);
   report.applied.reset();  // a start: what the last life confirmed stays true
   EXPECT_TRUE(write_back(db.rows, db.node, report, kStamp).empty());
+}
+
+TEST(WriteBack, SaysWhereVhostUserSocketsAre) {
+  Rows db;
+  db.node.datapath_type = "netdev";
+  db.node.vhostuser_socket_dir = "/run/vhost";
+  carry_out(write_back(db.rows, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
+  const auto& told = db.rows.hosts.begin()->second.configurations;
+  EXPECT_EQ(told.at("vhostuser_socket_dir"), "/run/vhost");
+  EXPECT_EQ(told.at("datapath_type"), "netdev");
 }
 
 TEST(WriteBack, AClockSetBackRenewsTheHeartbeat) {
