@@ -1,9 +1,13 @@
 #include "datapath/openflow/rconn_shim.h"
 
 #include <config.h>
+#include <sys/stat.h>
 
 #include <csignal>
+#include <cstring>
+#include <string_view>
 
+#include "datapath/base/poll_loop.h"
 #include "openvswitch/ofp-errors.h"
 // ofp-errors.h first: the next ones need it.
 #include "openvswitch/ofpbuf.h"
@@ -12,9 +16,11 @@
 namespace ml2::of {
 namespace {
 
-constexpr int kProbeSeconds = 5;       // silence after which an echo request goes out; as long again, and it is dead
-constexpr int kMaxBackoffSeconds = 1;  // so that a restart of ovs-vswitchd is noticed within a second
-constexpr std::uint8_t kDscp = 0;      // of no meaning on a UNIX socket
+constexpr int kProbeSeconds = 5;  // silence after which an echo request goes out; as long again, and it is dead
+constexpr int kMaxBackoffSeconds = 1;
+constexpr long long kLookMs = 100;        // how often the socket's file is looked at while there is no connection
+constexpr long long kComingUpMs = 2'000;  // how long after a new file came it may not be listened on yet
+constexpr std::uint8_t kDscp = 0;         // of no meaning on a UNIX socket
 // Older ones are let in to be told apart from a switch that is away: see version().
 constexpr std::uint32_t kVersions =
     1U << OFP10_VERSION | 1U << OFP11_VERSION | 1U << OFP12_VERSION | 1U << OFP13_VERSION | 1U << OFP14_VERSION;
@@ -25,16 +31,51 @@ void RconnShim::Destroy::operator()(rconn* connection) const { rconn_destroy(con
 void RconnShim::Destroy::operator()(rconn_packet_counter* counter) const { rconn_packet_counter_destroy(counter); }
 
 RconnShim::RconnShim(const std::string& target, const std::string& name)
-    : counter_(rconn_packet_counter_create()),
+    : target_(target),
+      name_(name),
+      counter_(rconn_packet_counter_create()),
       rconn_(rconn_create(kProbeSeconds, kMaxBackoffSeconds, kDscp, kVersions)) {
   // libopenvswitch writes to sockets that may be closed on the other side and expects EPIPE (ovs: fatal_ignore_sigpipe).
   std::signal(SIGPIPE, SIG_IGN);
+  socket_file_ = look_at_socket();
+  new_since_ = ml2_time_msec();
   rconn_connect(rconn_.get(), target.c_str(), name.c_str());
 }
 
-void RconnShim::run() { rconn_run(rconn_.get()); }
+RconnShim::SocketFile RconnShim::look_at_socket() const {
+  constexpr std::string_view kUnix = "unix:";
+  struct stat file {};
+  if (!target_.starts_with(kUnix) || ::stat(target_.c_str() + kUnix.size(), &file) != 0) return {};
+  return {.device = file.st_dev,
+          .inode = file.st_ino,
+          .changed = file.st_ctim.tv_sec * 1'000'000'000LL + file.st_ctim.tv_nsec};
+}
+
+void RconnShim::connect_when_it_is_there() {
+  const long long now = ml2_time_msec();
+  if (now < next_attempt_) return;
+  next_attempt_ = now + kLookMs;
+  const SocketFile file = look_at_socket();
+  if (!(file == socket_file_)) {
+    socket_file_ = file;
+    new_since_ = now;
+  }
+  if (file == SocketFile{} || new_since_ == 0 || now - new_since_ > kComingUpMs) return;
+  if (std::strcmp(rconn_get_state(rconn_.get()), "BACKOFF") != 0) return;  // under way
+  rconn_connect(rconn_.get(), target_.c_str(), name_.c_str());
+}
+
+void RconnShim::run() {
+  rconn_run(rconn_.get());
+  if (!rconn_is_connected(rconn_.get())) {
+    connect_when_it_is_there();
+  } else if (new_since_ != 0) {
+    new_since_ = 0;
+  }
+}
 
 void RconnShim::wait() {
+  if (!rconn_is_connected(rconn_.get())) ml2_poll_timer(kLookMs);
   rconn_run_wait(rconn_.get());
   rconn_recv_wait(rconn_.get());
 }

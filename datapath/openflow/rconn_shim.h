@@ -4,11 +4,14 @@
 // Threading: the thread of the poll loop only.
 // Failure: a lost connection shows as another epoch(); what was queued then is gone, and send() while not connected
 //   drops the message.
+// A switch that was away is found within a tenth of a second: its socket is a new file then, which is looked for at
+//   that pace while there is no connection; rconn itself would wait for a second or longer.
 // Side effect: the process ignores SIGPIPE from the first object on.
 // What it does not do: no meaning of messages; inactivity probes (echo requests of our own) are rconn's.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -50,6 +53,20 @@ class RconnShim {
     void operator()(rconn* connection) const;
     void operator()(rconn_packet_counter* counter) const;
   };
+  // The file of a unix: target as it was last seen; another one (or none before) is a switch that has just come up.
+  struct SocketFile {
+    std::uint64_t device = 0, inode = 0;
+    long long changed = 0;  // ns since 1970; numbers of files are given out again
+
+    friend bool operator==(const SocketFile&, const SocketFile&) = default;
+  };
+  [[nodiscard]] SocketFile look_at_socket() const;
+  void connect_when_it_is_there();
+
+  std::string target_, name_;
+  SocketFile socket_file_;
+  long long new_since_ = 0;     // ms: when another file was first seen
+  long long next_attempt_ = 0;  // ms
   std::unique_ptr<rconn_packet_counter, Destroy> counter_;
   std::unique_ptr<rconn, Destroy> rconn_;
 };
