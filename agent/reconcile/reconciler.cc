@@ -199,7 +199,8 @@ void Reconciler::step() {
   }
   judge_ports();
   mark_wired(port_reports_, desired_, vswitch_, seams_.clock.wall(), plan_.ovsdb);
-  rows_settled_ = plan_.ovsdb.empty() && !seams_.vswitch.busy();
+  // What is held back (a VLAN, until the port's flows are in) is still on its way.
+  rows_settled_ = plan_.ovsdb.empty() && plan_.held.empty() && !seams_.vswitch.busy();
   find_problems();
   report();
   journal_.step_took(std::chrono::duration<double>(seams_.clock.now() - begun).count());
