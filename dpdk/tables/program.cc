@@ -31,7 +31,7 @@ bool same_bytes(const Record& a, const Record& b) {
 Program::Program(GracePeriod& grace, PortDevices& devices, std::uint64_t seed)
     : devices_(devices),
       retired_(grace),
-      tables_(map_zeroed<Tables>(sizeof(Tables))),
+      tables_(std::make_unique<Tables>()),
       by_vni_(map_zeroed<SegmentIndex>(kMaxVnis * sizeof(SegmentIndex))),
       fdb_(retired_, seed, 1000),
       neighbour_index_(retired_, seed, 1000),
@@ -49,7 +49,6 @@ Program::~Program() {
   for (const Output* output : tables_->outputs) delete output;
   for (const Neighbour* neighbour : tables_->neighbours) delete neighbour;
   ::munmap(by_vni_, kMaxVnis * sizeof(SegmentIndex));
-  ::munmap(tables_, sizeof(Tables));
 }
 
 OutputIndex Program::allocate(Destination destination) {

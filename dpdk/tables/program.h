@@ -154,7 +154,7 @@ class Program {
 
   PortDevices& devices_;
   Retired retired_;
-  Tables* tables_;        // mmap
+  std::unique_ptr<Tables> tables_;
   SegmentIndex* by_vni_;  // mmap
   BucketTable fdb_;
   BucketTable neighbour_index_;

@@ -1,0 +1,2 @@
+ml2_fuzz(fastpath_walk_fuzz SOURCES fastpath_walk_fuzz.cc LINK ml2_fastpath_walk ml2_base)
+ml2_fuzz(fastpath_control_fuzz SOURCES fastpath_control_fuzz.cc LINK ml2_fastpath_control ml2_base)
