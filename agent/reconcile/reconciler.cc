@@ -212,7 +212,8 @@ void Reconciler::find_repairs(bool recompiled) {
     const auto bundle = plan_.bundles.find(name);
     const bool to_send = bundle != plan_.bundles.end() && !bundle->second.empty();
     if (bridge.settled && to_send && !recompiled) bridge.repairs = tables_text(bundle->second, name, node_);
-    bridge.settled = bridge.had_flows && !to_send && !bridge.of_switch->busy();
+    // What is held back is still on its way.
+    bridge.settled = bridge.had_flows && !to_send && plan_.held.empty() && !bridge.of_switch->busy();
   }
 }
 
