@@ -95,11 +95,11 @@ Status events(Session& session, const EventsOptions& options) {
 
 }  // namespace
 
-void add_sync_command(CLI::App& app, Program& program) {
+void add_sync_command(Command& top, Program& program) {
   add_command<None>(
-      app, program, "sync", "Wait until all that stands in the database is carried out on all hosts that are alive",
-      [&program](CLI::App& command, None&) {
-        command.preparse_callback([&program](std::size_t) { program.globals.wait = "all"; });
+      top, program, "sync", "Wait until all that stands in the database is carried out on all hosts that are alive",
+      [&program](Command& command, None&) {
+        command.when_named([&program] { program.globals.wait = "all"; });
         command.footer("The same as --wait=all of any other command. Examples:\n  ml2ctl --timeout 30 sync\n");
       },
       [](Session&, const None&) -> Status { return {}; });
@@ -111,10 +111,10 @@ Result<std::string> ask_local_agent(Session& session, const std::string& command
   return ask_agent(socket, command, arguments, std::max(session.timeout(), at_least));
 }
 
-void add_agent_commands(CLI::App& app, Program& program) {
+void add_agent_commands(Command& top, Program& program) {
   add_command<None>(
-      app, program, "status", "Show what the local agent is doing",
-      [](CLI::App& command, None&) {
+      top, program, "status", "Show what the local agent is doing",
+      [](Command& command, None&) {
         command.footer(
             "Examples:\n  ml2ctl status\n  ml2ctl --format json --ctl /run/ml2-agent/ml2-agent.ctl status\n");
       },
@@ -122,28 +122,28 @@ void add_agent_commands(CLI::App& app, Program& program) {
         return print_answer(session, "status", {session.options().format});
       });
   add_command<DumpOptions>(
-      app, program, "dump", "Show what the local agent holds: intent, facts, desired or plan",
-      [](CLI::App& command, DumpOptions& options) {
+      top, program, "dump", "Show what the local agent holds: intent, facts, desired or plan",
+      [](Command& command, DumpOptions& options) {
         command
             .add_option("WHAT", options.what,
                         "intent: what is asked of this host; facts: what Open vSwitch and the kernel have assigned; "
                         "desired: rows and flows as they shall be; plan: what is still to be changed")
-            ->required()
-            ->check(CLI::IsMember({"intent", "facts", "desired", "plan"}));
+            .required()
+            .one_of({"intent", "facts", "desired", "plan"});
         command.footer("Examples:\n  ml2ctl dump plan\n  ml2ctl --format json dump desired\n");
       },
       [](Session& session, const DumpOptions& options) -> Status {
         return print_answer(session, "dump-" + options.what, {session.options().format});
       });
   add_command<None>(
-      app, program, "recompute", "Let the local agent read everything again, compute from nothing and compare",
-      [](CLI::App& command, None&) {
+      top, program, "recompute", "Let the local agent read everything again, compute from nothing and compare",
+      [](Command& command, None&) {
         command.footer("Changes nothing. Exit status 1 when something is not as it shall be.\n");
       },
       recompute);
   add_command<EventsOptions>(
-      app, program, "events", "Show the local agent's last 1,000 events with their cause",
-      [](CLI::App& command, EventsOptions& options) {
+      top, program, "events", "Show the local agent's last 1,000 events with their cause",
+      [](Command& command, EventsOptions& options) {
         command.add_flag("--follow,-f", options.follow, "Go on showing new ones, until interrupted");
         command.add_option("--since", options.since, "Only those after this number (field id of the JSON)");
         command.add_option("--last,-n", options.last, "Only so many of the newest");

@@ -138,11 +138,11 @@ Status explain(Session& session, const PortOptions& options) {
 
 }  // namespace
 
-void add_explain_command(CLI::App& app, Program& program) {
+void add_explain_command(Command& top, Program& program) {
   add_command<PortOptions>(
-      app, program, "explain", "Explain why a port works or does not: bound, plugged, wired, flows, what to do",
-      [](CLI::App& command, PortOptions& options) {
-        command.add_option("PORT", options.port, "Name, id, start of an id, or interface of this host")->required();
+      top, program, "explain", "Explain why a port works or does not: bound, plugged, wired, flows, what to do",
+      [](Command& command, PortOptions& options) {
+        command.add_option("PORT", options.port, "Name, id, start of an id, or interface of this host").required();
         command.footer("Examples:\n  ml2ctl explain web1\n  ml2ctl --format json explain tap1a2b3c4d\n");
       },
       explain);

@@ -59,28 +59,27 @@ Status set(Session& session, const HostOptions& options) {
 
 }  // namespace
 
-void add_host_commands(CLI::App& app, Program& program) {
-  CLI::App* host = app.add_subcommand("host", "Hosts: where agents have reported from");
-  host->require_subcommand(1);
+void add_host_commands(Command& top, Program& program) {
+  Command host = top.add_group("host", "Hosts: where agents have reported from");
   add_command<HostOptions>(
-      *host, program, "create", "Prepare a host before its agent reports",
-      [](CLI::App& command, HostOptions& options) {
-        command.add_option("NAME", options.name, "Name: [DEFAULT] host of its agent")->required();
-        add_switch(command, "--enable", "--disable", options.enable, "In service (default)", "Out of service");
+      host, program, "create", "Prepare a host before its agent reports",
+      [](Command& command, HostOptions& options) {
+        command.add_option("NAME", options.name, "Name: [DEFAULT] host of its agent").required();
+        command.add_switch("--enable", "--disable", options.enable, "In service (default)", "Out of service");
         command.footer("Examples:\n  ml2ctl host create hv3 --disable");
       },
       create);
   add_command<ListOptions>(
-      *host, program, "list", "List the hosts", [](CLI::App&, ListOptions&) {}, list);
-  add_show(*host, program, "host", &ovsdb::Ml2Rows::hosts);
+      host, program, "list", "List the hosts", [](Command&, ListOptions&) {}, list);
+  add_show(host, program, "host", &ovsdb::Ml2Rows::hosts);
   add_command<HostOptions>(
-      *host, program, "set", "Change a host",
-      [](CLI::App& command, HostOptions& options) {
-        command.add_option("HOST", options.name, "Name or id")->required();
-        add_switch(command, "--enable", "--disable", options.enable, "In service", "Out of service");
+      host, program, "set", "Change a host",
+      [](Command& command, HostOptions& options) {
+        command.add_option("HOST", options.name, "Name or id").required();
+        command.add_switch("--enable", "--disable", options.enable, "In service", "Out of service");
       },
       set);
-  add_delete(*host, program, "host", &ovsdb::Ml2Rows::hosts,
+  add_delete(host, program, "host", &ovsdb::Ml2Rows::hosts,
              [](plugin::Plugin& plugin, const Uuid& id) { return plugin.delete_host(id); });
 }
 

@@ -84,14 +84,13 @@ Status set(Session& session, const SetOptions& options) {
 
 }  // namespace
 
-void add_network_commands(CLI::App& app, Program& program) {
-  CLI::App* network = app.add_subcommand("network", "Networks and their segments");
-  network->require_subcommand(1);
+void add_network_commands(Command& top, Program& program) {
+  Command network = top.add_group("network", "Networks and their segments");
   add_command<CreateOptions>(
-      *network, program, "create", "Create a network",
-      [](CLI::App& command, CreateOptions& options) {
+      network, program, "create", "Create a network",
+      [](Command& command, CreateOptions& options) {
         auto& request = options.request;
-        command.add_option("NAME", request.name, "Name of the network")->required();
+        command.add_option("NAME", request.name, "Name of the network").required();
         command.add_option("--provider-network-type", request.provider.network_type,
                            "local, flat, vlan, gre, vxlan or geneve; default: the first of project_network_types "
                            "with a free segment");
@@ -104,15 +103,15 @@ void add_network_commands(CLI::App& app, Program& program) {
         command.add_option("--mtu", request.mtu, "Bytes; default: the most that the segment carries");
         command.add_option("--project", request.project_id, "Project that owns it");
         command.add_option("--description", request.description, "Text");
-        add_switch(command, "--enable", "--disable", options.enable, "It is up (default)",
-                   "It is down: its ports carry no traffic");
-        add_switch(command, "--share", "--no-share", options.share, "Other projects may use it",
-                   "They may not (default)");
-        add_switch(command, "--external", "--internal", options.external, "router:external: a network to the outside",
-                   "It is not (default)");
-        add_switch(command, "--enable-port-security", "--disable-port-security", options.port_security,
-                   "Default of its ports (default)",
-                   "Its ports have no anti-spoofing and no security groups by default");
+        command.add_switch("--enable", "--disable", options.enable, "It is up (default)",
+                           "It is down: its ports carry no traffic");
+        command.add_switch("--share", "--no-share", options.share, "Other projects may use it",
+                           "They may not (default)");
+        command.add_switch("--external", "--internal", options.external, "router:external: a network to the outside",
+                           "It is not (default)");
+        command.add_switch("--enable-port-security", "--disable-port-security", options.port_security,
+                           "Default of its ports (default)",
+                           "Its ports have no anti-spoofing and no security groups by default");
         command.footer(
             "Examples:\n"
             "  ml2ctl network create blue\n"
@@ -122,26 +121,26 @@ void add_network_commands(CLI::App& app, Program& program) {
       },
       create);
   add_command<ListOptions>(
-      *network, program, "list", "List the networks", [](CLI::App&, ListOptions&) {}, list);
-  add_show(*network, program, "network", &ovsdb::Ml2Rows::networks);
+      network, program, "list", "List the networks", [](Command&, ListOptions&) {}, list);
+  add_show(network, program, "network", &ovsdb::Ml2Rows::networks);
   add_command<SetOptions>(
-      *network, program, "set", "Change a network",
-      [](CLI::App& command, SetOptions& options) {
+      network, program, "set", "Change a network",
+      [](Command& command, SetOptions& options) {
         auto& update = options.update;
-        command.add_option("NETWORK", options.name, "Name or id")->required();
+        command.add_option("NETWORK", options.name, "Name or id").required();
         command.add_option("--name", update.name, "New name");
         command.add_option("--description", update.description, "Text");
         command.add_option("--mtu", update.mtu, "Bytes; 0: the most that the segment carries");
         command.add_option("--provider-segment", update.segmentation_id, "Another VLAN id of a vlan network");
-        add_switch(command, "--enable", "--disable", update.admin_state_up, "It is up", "It is down");
-        add_switch(command, "--share", "--no-share", update.shared, "Other projects may use it", "They may not");
-        add_switch(command, "--external", "--internal", update.external, "router:external", "Not so");
-        add_switch(command, "--enable-port-security", "--disable-port-security", update.port_security_enabled,
-                   "Default of ports to come", "Default of ports to come");
+        command.add_switch("--enable", "--disable", update.admin_state_up, "It is up", "It is down");
+        command.add_switch("--share", "--no-share", update.shared, "Other projects may use it", "They may not");
+        command.add_switch("--external", "--internal", update.external, "router:external", "Not so");
+        command.add_switch("--enable-port-security", "--disable-port-security", update.port_security_enabled,
+                           "Default of ports to come", "Default of ports to come");
         command.footer("Example:\n  ml2ctl network set blue --name green --mtu 1400\n");
       },
       set);
-  add_delete(*network, program, "network", &ovsdb::Ml2Rows::networks,
+  add_delete(network, program, "network", &ovsdb::Ml2Rows::networks,
              [](plugin::Plugin& plugin, const Uuid& id) { return plugin.delete_network(id); });
 }
 

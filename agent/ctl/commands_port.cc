@@ -165,26 +165,24 @@ Status set(Session& session, const SetOptions& options) {
   return {};
 }
 
-void define_create(CLI::App& command, CreateOptions& options) {
+void define_create(Command& command, CreateOptions& options) {
   auto& request = options.request;
-  command.add_option("NAME", request.name, "Name of the port")->required();
-  command.add_option("--network", options.network, "Its network, by name or id")->required();
+  command.add_option("NAME", request.name, "Name of the port").required();
+  command.add_option("--network", options.network, "Its network, by name or id").required();
   add_key_values(command, "--fixed-ip", options.fixed_ips, kFixedIpKeys, {},
                  "An address, or the next free one of a subnet; repeat it. Default: one IPv4 and one IPv6 address");
   command.add_flag("--no-fixed-ip", options.no_fixed_ip, "No address");
   command.add_option("--mac-address", request.mac_address, "Default: base_mac with random last bytes");
   command.add_option("--host", request.host, "Host that it is bound to");
-  command.add_option("--vnic-type", request.vnic_type, "normal, direct, smart-nic or vdpa")->capture_default_str();
+  command.add_option("--vnic-type", request.vnic_type, "normal, direct, smart-nic or vdpa").show_default();
   command.add_option("--device", request.device_id, "Id of the machine that it belongs to");
   command.add_option("--device-owner", request.device_owner, "Such as compute:nova");
-  command.add_option("--security-group", request.security_groups, "Name or id; repeat it")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_option("--security-group", request.security_groups, "Name or id; repeat it").repeatable();
   add_key_values(command, "--allowed-address", options.pairs, kPairKeys, {"ip-address"},
                  "Another address that it may send from; repeat it");
-  add_switch(command, "--enable-port-security", "--disable-port-security", options.port_security,
-             "Anti-spoofing and security groups (default: that of the network)", "Without");
-  add_switch(command, "--enable", "--disable", options.enable, "It is up (default)", "It is down: no traffic");
+  command.add_switch("--enable-port-security", "--disable-port-security", options.port_security,
+                     "Anti-spoofing and security groups (default: that of the network)", "Without");
+  command.add_switch("--enable", "--disable", options.enable, "It is up (default)", "It is down: no traffic");
   command.add_option("--project", request.project_id, "Project that owns it");
   command.add_option("--description", request.description, "Text");
   command.footer(
@@ -194,29 +192,26 @@ void define_create(CLI::App& command, CreateOptions& options) {
       "--mac-address fa:16:3e:00:00:80\n");
 }
 
-void define_set(CLI::App& command, SetOptions& options) {
+void define_set(Command& command, SetOptions& options) {
   auto& update = options.update;
-  command.add_option("PORT", options.name, "Name or id")->required();
+  command.add_option("PORT", options.name, "Name or id").required();
   command.add_option("--name", update.name, "New name");
   command.add_option("--description", update.description, "Text");
-  CLI::Option* host =
-      command.add_option("--host", update.host, "Bind it to this host (again, if it is there already)");
-  command.add_flag("--no-host", options.no_host, "Take it off its host")->excludes(host);
-  add_switch(command, "--enable", "--disable", update.admin_state_up, "It is up", "It is down: no traffic");
+  Option host = command.add_option("--host", update.host, "Bind it to this host (again, if it is there already)");
+  command.add_flag("--no-host", options.no_host, "Take it off its host").excludes(host);
+  command.add_switch("--enable", "--disable", update.admin_state_up, "It is up", "It is down: no traffic");
   add_key_values(command, "--fixed-ip", options.fixed_ips, kFixedIpKeys, {}, "One more; repeat it");
   command.add_flag("--no-fixed-ip", options.no_fixed_ip, "Forget the present ones");
   command.add_option("--mac-address", update.mac_address, "Another MAC address");
   command.add_option("--vnic-type", update.vnic_type, "normal, direct, smart-nic or vdpa");
   command.add_option("--device", update.device_id, "Id of the machine that it belongs to");
   command.add_option("--device-owner", update.device_owner, "Such as compute:nova");
-  command.add_option("--security-group", options.groups, "One more, by name or id; repeat it")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command.add_option("--security-group", options.groups, "One more, by name or id; repeat it").repeatable();
   command.add_flag("--no-security-group", options.no_groups, "Forget the present ones");
   add_key_values(command, "--allowed-address", options.pairs, kPairKeys, {"ip-address"}, "One more; repeat it");
   command.add_flag("--no-allowed-address", options.no_pairs, "Forget the present ones");
-  add_switch(command, "--enable-port-security", "--disable-port-security", update.port_security_enabled,
-             "Anti-spoofing and security groups", "Without");
+  command.add_switch("--enable-port-security", "--disable-port-security", update.port_security_enabled,
+                     "Anti-spoofing and security groups", "Without");
   command.footer(
       "Examples:\n"
       "  ml2ctl port set web1 --host hv2\n"
@@ -225,21 +220,20 @@ void define_set(CLI::App& command, SetOptions& options) {
 
 }  // namespace
 
-void add_port_commands(CLI::App& app, Program& program) {
-  CLI::App* port = app.add_subcommand("port", "Ports: where machines meet networks");
-  port->require_subcommand(1);
-  add_command<CreateOptions>(*port, program, "create", "Create a port", define_create, create);
+void add_port_commands(Command& top, Program& program) {
+  Command port = top.add_group("port", "Ports: where machines meet networks");
+  add_command<CreateOptions>(port, program, "create", "Create a port", define_create, create);
   add_command<ListOptions>(
-      *port, program, "list", "List the ports",
-      [](CLI::App& command, ListOptions& options) {
+      port, program, "list", "List the ports",
+      [](Command& command, ListOptions& options) {
         command.add_option("--network", options.network, "Only those of this network");
         command.add_option("--host", options.host, "Only those of this host");
         command.add_option("--device", options.device, "Only those of this machine");
       },
       list);
-  add_show(*port, program, "port", &ovsdb::Ml2Rows::ports);
-  add_command<SetOptions>(*port, program, "set", "Change a port", define_set, set);
-  add_delete(*port, program, "port", &ovsdb::Ml2Rows::ports,
+  add_show(port, program, "port", &ovsdb::Ml2Rows::ports);
+  add_command<SetOptions>(port, program, "set", "Change a port", define_set, set);
+  add_delete(port, program, "port", &ovsdb::Ml2Rows::ports,
              [](plugin::Plugin& plugin, const Uuid& id) { return plugin.delete_port(id); });
 }
 

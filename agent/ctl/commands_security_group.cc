@@ -102,34 +102,32 @@ Status delete_rules(Session& session, const NamesOptions& options) {
 
 }  // namespace
 
-void add_security_group_commands(CLI::App& app, Program& program) {
-  CLI::App* group = app.add_subcommand("security-group", "Security groups and their rules");
-  group->require_subcommand(1);
+void add_security_group_commands(Command& top, Program& program) {
+  Command group = top.add_group("security-group", "Security groups and their rules");
   add_command<CreateOptions>(
-      *group, program, "create", "Create a security group: everything out, nothing in",
-      [](CLI::App& command, CreateOptions& options) {
-        command.add_option("NAME", options.request.name, "Name of the group")->required();
+      group, program, "create", "Create a security group: everything out, nothing in",
+      [](Command& command, CreateOptions& options) {
+        command.add_option("NAME", options.request.name, "Name of the group").required();
         command.add_option("--description", options.request.description, "Text");
         command.add_option("--project", options.request.project_id, "Project that owns it");
-        add_switch(command, "--stateful", "--stateless", options.stateful, "Replies are let through (default)",
-                   "Each direction needs its rule");
+        command.add_switch("--stateful", "--stateless", options.stateful, "Replies are let through (default)",
+                           "Each direction needs its rule");
       },
       create);
   add_command<ListOptions>(
-      *group, program, "list", "List the security groups", [](CLI::App&, ListOptions&) {}, list);
-  add_show(*group, program, "security group", &ovsdb::Ml2Rows::security_groups);
-  add_delete(*group, program, "security group", &ovsdb::Ml2Rows::security_groups,
+      group, program, "list", "List the security groups", [](Command&, ListOptions&) {}, list);
+  add_show(group, program, "security group", &ovsdb::Ml2Rows::security_groups);
+  add_delete(group, program, "security group", &ovsdb::Ml2Rows::security_groups,
              [](plugin::Plugin& plugin, const Uuid& id) { return plugin.delete_security_group(id); });
-  CLI::App* rule = group->add_subcommand("rule", "Rules of a security group");
-  rule->require_subcommand(1);
+  Command rule = group.add_group("rule", "Rules of a security group");
   add_command<RuleOptions>(
-      *rule, program, "create", "Let something through",
-      [](CLI::App& command, RuleOptions& options) {
+      rule, program, "create", "Let something through",
+      [](Command& command, RuleOptions& options) {
         auto& request = options.request;
-        command.add_option("GROUP", options.group, "Name or id of the group")->required();
-        CLI::Option* ingress = command.add_flag("--ingress", options.ingress, "To the port (default)");
-        command.add_flag("--egress", options.egress, "From the port")->excludes(ingress);
-        command.add_option("--ethertype", request.ethertype, "IPv4 or IPv6")->capture_default_str();
+        command.add_option("GROUP", options.group, "Name or id of the group").required();
+        Option ingress = command.add_flag("--ingress", options.ingress, "To the port (default)");
+        command.add_flag("--egress", options.egress, "From the port").excludes(ingress);
+        command.add_option("--ethertype", request.ethertype, "IPv4 or IPv6").show_default();
         command.add_option("--protocol", request.protocol, "Name or number; default: any");
         command.add_option("--dst-port", options.ports, "A port or FIRST:LAST");
         command.add_option("--icmp-type", options.icmp_type, "0 to 255");
@@ -141,14 +139,14 @@ void add_security_group_commands(CLI::App& app, Program& program) {
       },
       create_rule);
   add_command<NameOptions>(
-      *rule, program, "list", "List the rules of a group",
-      [](CLI::App& command, NameOptions& options) {
-        command.add_option("GROUP", options.name, "Name or id of the group")->required();
+      rule, program, "list", "List the rules of a group",
+      [](Command& command, NameOptions& options) {
+        command.add_option("GROUP", options.name, "Name or id of the group").required();
       },
       list_rules);
   add_command<NamesOptions>(
-      *rule, program, "delete", "Delete rules",
-      [](CLI::App& command, NamesOptions& options) { command.add_option("RULE", options.names, "Ids")->required(); },
+      rule, program, "delete", "Delete rules",
+      [](Command& command, NamesOptions& options) { command.add_option("RULE", options.names, "Ids").required(); },
       delete_rules);
 }
 

@@ -132,29 +132,24 @@ Status set(Session& session, const SetOptions& options) {
 
 }  // namespace
 
-void add_subnet_commands(CLI::App& app, Program& program) {
-  CLI::App* subnet = app.add_subcommand("subnet", "Subnets: prefixes of networks and their address pools");
-  subnet->require_subcommand(1);
+void add_subnet_commands(Command& top, Program& program) {
+  Command subnet = top.add_group("subnet", "Subnets: prefixes of networks and their address pools");
   add_command<CreateOptions>(
-      *subnet, program, "create", "Create a subnet",
-      [](CLI::App& command, CreateOptions& options) {
+      subnet, program, "create", "Create a subnet",
+      [](Command& command, CreateOptions& options) {
         auto& request = options.request;
-        command.add_option("NAME", request.name, "Name of the subnet")->required();
-        command.add_option("--network", options.network, "Its network, by name or id")->required();
-        command.add_option("--subnet-range", request.cidr, "Prefix, such as 10.0.0.0/24 or fd00::/64")->required();
-        command.add_option("--ip-version", request.ip_version, "4 or 6; default: that of the prefix")
-            ->check(CLI::IsMember({4, 6}));
-        command.add_option("--gateway", options.gateway, "Address, auto (the first address) or none")
-            ->capture_default_str();
+        command.add_option("NAME", request.name, "Name of the subnet").required();
+        command.add_option("--network", options.network, "Its network, by name or id").required();
+        command.add_option("--subnet-range", request.cidr, "Prefix, such as 10.0.0.0/24 or fd00::/64").required();
+        command.add_option("--ip-version", request.ip_version, "4 or 6; default: that of the prefix").one_of({4, 6});
+        command.add_option("--gateway", options.gateway, "Address, auto (the first address) or none").show_default();
         add_key_values(command, "--allocation-pool", options.pools, kPoolKeys, kPoolKeys,
                        "Addresses for ports; repeat it. Default: all but the gateway");
-        command.add_option("--dns-nameserver", request.dns_nameservers, "Address; repeat it")
-            ->expected(1)
-            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        command.add_option("--dns-nameserver", request.dns_nameservers, "Address; repeat it").repeatable();
         add_key_values(command, "--host-route", options.host_routes, kRouteKeys, kRouteKeys,
                        "Another route of its ports; repeat it");
-        add_switch(command, "--dhcp", "--no-dhcp", options.dhcp, "enable_dhcp (default)",
-                   "Addresses are not told by DHCP");
+        command.add_switch("--dhcp", "--no-dhcp", options.dhcp, "enable_dhcp (default)",
+                           "Addresses are not told by DHCP");
         command.add_option("--project", request.project_id, "Project that owns it");
         command.add_option("--description", request.description, "Text");
         command.footer(
@@ -166,33 +161,31 @@ void add_subnet_commands(CLI::App& app, Program& program) {
       },
       create);
   add_command<ListOptions>(
-      *subnet, program, "list", "List the subnets",
-      [](CLI::App& command, ListOptions& options) {
+      subnet, program, "list", "List the subnets",
+      [](Command& command, ListOptions& options) {
         command.add_option("--network", options.network, "Only those of this network");
       },
       list);
-  add_show(*subnet, program, "subnet", &ovsdb::Ml2Rows::subnets);
+  add_show(subnet, program, "subnet", &ovsdb::Ml2Rows::subnets);
   add_command<SetOptions>(
-      *subnet, program, "set", "Change a subnet",
-      [](CLI::App& command, SetOptions& options) {
+      subnet, program, "set", "Change a subnet",
+      [](Command& command, SetOptions& options) {
         auto& update = options.update;
-        command.add_option("SUBNET", options.name, "Name or id")->required();
+        command.add_option("SUBNET", options.name, "Name or id").required();
         command.add_option("--name", update.name, "New name");
         command.add_option("--description", update.description, "Text");
         command.add_option("--gateway", options.gateway, "Address, auto (the first address) or none");
         add_key_values(command, "--allocation-pool", options.pools, kPoolKeys, kPoolKeys,
                        "In place of the present pools; repeat it");
-        command.add_option("--dns-nameserver", options.dns_nameservers, "One more; repeat it")
-            ->expected(1)
-            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+        command.add_option("--dns-nameserver", options.dns_nameservers, "One more; repeat it").repeatable();
         command.add_flag("--no-dns-nameservers", options.no_dns_nameservers, "Forget the present ones");
         add_key_values(command, "--host-route", options.host_routes, kRouteKeys, kRouteKeys, "One more; repeat it");
         command.add_flag("--no-host-route", options.no_host_routes, "Forget the present ones");
-        add_switch(command, "--dhcp", "--no-dhcp", update.enable_dhcp, "enable_dhcp", "Not so");
+        command.add_switch("--dhcp", "--no-dhcp", update.enable_dhcp, "enable_dhcp", "Not so");
         command.footer("Example:\n  ml2ctl subnet set blue4 --gateway none\n");
       },
       set);
-  add_delete(*subnet, program, "subnet", &ovsdb::Ml2Rows::subnets,
+  add_delete(subnet, program, "subnet", &ovsdb::Ml2Rows::subnets,
              [](plugin::Plugin& plugin, const Uuid& id) { return plugin.delete_subnet(id); });
 }
 

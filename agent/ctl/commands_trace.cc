@@ -84,16 +84,16 @@ Status trace(Session& session, const TraceOptions& options) {
 
 }  // namespace
 
-void add_trace_command(CLI::App& app, Program& program) {
+void add_trace_command(Command& top, Program& program) {
   add_command<TraceOptions>(
-      app, program, "trace", "Show which flows a packet from a port of this host would meet; no packet is sent",
-      [](CLI::App& command, TraceOptions& options) {
-        command.add_option("PORT", options.port, "Name, id, start of an id, or interface")->required();
+      top, program, "trace", "Show which flows a packet from a port of this host would meet; no packet is sent",
+      [](Command& command, TraceOptions& options) {
+        command.add_option("PORT", options.port, "Name, id, start of an id, or interface").required();
         command
             .add_option("FLOW", options.flow,
                         "The packet, as ovs-ofctl writes it; in_port, dl_src and the source address are the port's "
                         "unless given")
-            ->required();
+            .required();
         command.add_flag("--raw", options.raw, "The answer of ovs-vswitchd as it is");
         command.add_option("--ovs-ctl", options.ovs_ctl,
                            "Control socket of ovs-vswitchd; default: that of the agent's --ovs-rundir");

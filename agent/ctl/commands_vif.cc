@@ -226,33 +226,31 @@ Status unplug(Session& session, const UnplugOptions& options) {
 
 }  // namespace
 
-void add_vif_commands(CLI::App& app, Program& program) {
-  CLI::App* vif = app.add_subcommand("vif", "Interfaces of ports on this host");
-  vif->require_subcommand(1);
+void add_vif_commands(Command& top, Program& program) {
+  Command vif = top.add_group("vif", "Interfaces of ports on this host");
   add_command<PlugOptions>(
-      *vif, program, "plug", "Plug a port into a machine's network namespace",
-      [&program](CLI::App& command, PlugOptions& options) {
-        command.add_option("PORT", options.port, "Name or id")->required();
+      vif, program, "plug", "Plug a port into a machine's network namespace",
+      [&program](Command& command, PlugOptions& options) {
+        command.add_option("PORT", options.port, "Name or id").required();
         command.add_option("--netns", options.netns,
                            "Network namespace of the machine: a name of ip netns, or a path");
         command.add_option("--type", options.type, "veth: a pair, one end in the namespace; tap: for a hypervisor")
-            ->check(CLI::IsMember({"veth", "tap"}))
-            ->capture_default_str();
-        command.add_option("--ifname", options.ifname, "Name of the machine's end")->capture_default_str();
-        command.add_option("--bridge", options.bridge, "Integration bridge")->capture_default_str();
+            .one_of({"veth", "tap"})
+            .show_default();
+        command.add_option("--ifname", options.ifname, "Name of the machine's end").show_default();
+        command.add_option("--bridge", options.bridge, "Integration bridge").show_default();
         command
             .add_option("--host", options.host,
                         "Name of this host; default: [DEFAULT] host, else Open vSwitch's "
                         "hostname, else the system's")
-            ->envname("ML2_HOST");
+            .env("ML2_HOST");
         command.add_option("--ovsdb", program.globals.ovsdb, "The local Open vSwitch database");
         command.add_flag("--no-address", options.no_address, "Give the machine's end no addresses and routes");
-        CLI::Option* wait =
-            command.add_flag("--wait", options.wait, "Wait (up to --timeout) until the port is ACTIVE");
+        Option wait = command.add_flag("--wait", options.wait, "Wait (up to --timeout) until the port is ACTIVE");
         command
-            .add_flag_callback(
+            .add_flag(
                 "--no-wait", [] {}, "Do not wait (default)")
-            ->excludes(wait);
+            .excludes(wait);
         command.footer(
             "Everything is taken back if a step fails.\n"
             "Examples:\n"
@@ -261,9 +259,9 @@ void add_vif_commands(CLI::App& app, Program& program) {
       },
       plug);
   add_command<UnplugOptions>(
-      *vif, program, "unplug", "Remove a port's interface",
-      [&program](CLI::App& command, UnplugOptions& options) {
-        command.add_option("PORT", options.port, "Name or id")->required();
+      vif, program, "unplug", "Remove a port's interface",
+      [&program](Command& command, UnplugOptions& options) {
+        command.add_option("PORT", options.port, "Name or id").required();
         command.add_option("--ovsdb", program.globals.ovsdb, "The local Open vSwitch database");
         command.footer("Example:\n  ml2ctl vif unplug web1\n");
       },

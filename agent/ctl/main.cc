@@ -28,53 +28,35 @@ std::vector<ml2::ManSection> man_sections() {
           {"SEE ALSO", ".BR ml2\\-agent (8),\n.BR ml2\\-agent.conf (5)\n"}};
 }
 
-void define_globals(CLI::App& app, ml2::ctl::GlobalOptions& globals) {
-  app.add_option("--db", globals.db,
+void define_globals(ml2::ctl::Command& top, ml2::ctl::GlobalOptions& globals) {
+  top.add_option("--db", globals.db,
                  "Remotes of the ML2 database, separated by commas; default: [ml2_db] connection, else the local "
                  "ovsdb-server")
-      ->envname("ML2_DB");
-  app.add_option(
+      .env("ML2_DB");
+  top.add_option(
          "--config-file", globals.config_files,
          "ini file, for type drivers, ranges and connections; repeat it. Default: those in /etc/ml2-agent and "
          "/etc/neutron that are there")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->delimiter(',')
-      ->envname("ML2_CONFIG_FILES");
-  app.add_option("--config-dir", globals.config_dirs, "Directory of ini files; repeat it")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  app.add_option("--format", globals.format, "table, for people, or json, for programs")
-      ->check(CLI::IsMember({"table", "json"}))
-      ->capture_default_str();
-  app.add_option(
+      .repeatable(',')
+      .env("ML2_CONFIG_FILES");
+  top.add_option("--config-dir", globals.config_dirs, "Directory of ini files; repeat it").repeatable();
+  top.add_option("--format", globals.format, "table, for people, or json, for programs")
+      .one_of({"table", "json"})
+      .show_default();
+  top.add_option(
          "--wait", globals.wait,
          "End a command that changes something when the switches have confirmed its flows: on the host of its "
          "ports (host), or on all hosts whose agent is alive (all)")
-      ->check(CLI::IsMember({"host", "all"}));
-  app.add_option("--timeout", globals.timeout, "Seconds until a database or the agent is given up")
-      ->check(CLI::Range(0.001, 86400.0))
-      ->capture_default_str();
-  app.add_option("--private-key", globals.private_key, "PEM file, for ssl: remotes");
-  app.add_option("--certificate", globals.certificate, "PEM file, for ssl: remotes");
-  app.add_option("--ca-cert", globals.ca_cert, "PEM file of the authority that signed the server's certificate");
-  app.add_option("--ctl", globals.ctl, "Control socket of the local agent")
-      ->envname("ML2_CTL")
-      ->default_str(ml2::ctl::kControlSocket);
-}
-
-// CLI11 says of a word that is no command only that one is missing.
-std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
-  const CLI::App* deepest = &app;
-  while (!deepest->get_subcommands().empty()) deepest = deepest->get_subcommands().front();
-  const auto commands = deepest->get_subcommands([](const CLI::App*) { return true; });
-  const std::vector<std::string> extra = app.remaining(true);
-  if (commands.empty() || extra.empty() || extra.front().starts_with('-')) return error.what();
-  std::vector<std::string> names;
-  for (const CLI::App* command : commands) names.push_back(command->get_name());
-  const auto near = ml2::text::nearest(extra.front(), names);
-  return fmt::format("there is no command {}{}: {}", ml2::text::printable(extra.front()),
-                     near ? fmt::format(", did you mean {}?", *near) : "", fmt::join(names, ", "));
+      .one_of({"host", "all"});
+  top.add_option("--timeout", globals.timeout, "Seconds until a database or the agent is given up")
+      .between(0.001, 86400.0)
+      .show_default();
+  top.add_option("--private-key", globals.private_key, "PEM file, for ssl: remotes");
+  top.add_option("--certificate", globals.certificate, "PEM file, for ssl: remotes");
+  top.add_option("--ca-cert", globals.ca_cert, "PEM file of the authority that signed the server's certificate");
+  top.add_option("--ctl", globals.ctl, "Control socket of the local agent")
+      .env("ML2_CTL")
+      .show_default(ml2::ctl::kControlSocket);
 }
 
 int run(int argc, char** argv) {
@@ -83,22 +65,22 @@ int run(int argc, char** argv) {
     if (level >= ml2::log::Level::Warn) std::cerr << "ml2ctl: " << text << "\n";
   });
   ml2::ctl::Program program;
-  CLI::App app("Operate ml2-agent: networks, subnets, ports, hosts; interfaces; the local agent", "ml2ctl");
-  app.set_version_flag("--version", std::string("ml2ctl ") + ml2::kVersion);
-  app.fallthrough();
-  app.require_subcommand(1);
-  define_globals(app, program.globals);
-  ml2::ctl::add_network_commands(app, program);
-  ml2::ctl::add_subnet_commands(app, program);
-  ml2::ctl::add_port_commands(app, program);
-  ml2::ctl::add_host_commands(app, program);
-  ml2::ctl::add_security_group_commands(app, program);
-  ml2::ctl::add_vif_commands(app, program);
-  ml2::ctl::add_agent_commands(app, program);
-  ml2::ctl::add_explain_command(app, program);
-  ml2::ctl::add_trace_command(app, program);
-  ml2::ctl::add_sync_command(app, program);
-  app.footer(
+  ml2::ctl::CommandLine command_line(
+      "ml2ctl", "Operate ml2-agent: networks, subnets, ports, hosts; interfaces; the local agent",
+      std::string("ml2ctl ") + ml2::kVersion);
+  ml2::ctl::Command top = command_line.top();
+  define_globals(top, program.globals);
+  ml2::ctl::add_network_commands(top, program);
+  ml2::ctl::add_subnet_commands(top, program);
+  ml2::ctl::add_port_commands(top, program);
+  ml2::ctl::add_host_commands(top, program);
+  ml2::ctl::add_security_group_commands(top, program);
+  ml2::ctl::add_vif_commands(top, program);
+  ml2::ctl::add_agent_commands(top, program);
+  ml2::ctl::add_explain_command(top, program);
+  ml2::ctl::add_trace_command(top, program);
+  ml2::ctl::add_sync_command(top, program);
+  top.footer(
       "Exit status: 0 done, 1 failed (the reason is on stderr), 2 wrong usage, 3 done, but --wait has not seen it\n"
       "confirmed (the hosts that are late are on stderr).\n"
       "Examples:\n"
@@ -112,16 +94,18 @@ int run(int argc, char** argv) {
   // For the build, which installs them.
   const std::string_view page = argc == 2 ? argv[1] : "";
   if (page == "--help-man" || page == "--help-bash-completion") {
-    std::cout << (page == "--help-man" ? ml2::man_page(app, 1, ml2::kVersion, man_sections())
-                                       : ml2::bash_completion(app));
+    std::cout << (page == "--help-man" ? ml2::man_page(command_line.tree(), 1, ml2::kVersion, man_sections())
+                                       : ml2::bash_completion(command_line.tree()));
     return std::cout.flush() ? 0 : kFailed;
   }
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error, std::cout, std::cerr);  // --help, --version
-    std::cerr << "ml2ctl: " << usage_error(app, error) << " (--help tells more)\n";
+  const auto parsed = command_line.parse(argc, argv);
+  if (parsed.wrong) {
+    std::cerr << "ml2ctl: " << parsed.text << " (--help tells more)\n";
     return kUsage;
+  }
+  if (parsed.done) {
+    std::cout << parsed.text;
+    return std::cout.flush() ? 0 : kFailed;
   }
   ml2::ctl::Session session(program.globals, std::cout, std::cerr);
   const auto failed = [](const ml2::Error& error, int status) {

@@ -4,29 +4,19 @@
 
 namespace ml2::ctl {
 
-CLI::Option* add_key_values(CLI::App& command, const std::string& name, std::vector<std::string>& texts,
-                            const std::vector<std::string>& keys, const std::vector<std::string>& required,
-                            const std::string& meaning) {
+Option add_key_values(Command& command, const std::string& name, std::vector<std::string>& texts,
+                      const std::vector<std::string>& keys, const std::vector<std::string>& required,
+                      const std::string& meaning) {
   std::string form;
   for (const std::string& key : keys) form += (form.empty() ? "" : ",") + key + "=VALUE";
   // One text per occurrence: commas are ours.
   return command.add_option(name, texts, meaning)
-      ->type_name(form)
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->check([keys, required](const std::string& text) {
+      .value_name(form)
+      .repeatable()
+      .check([keys, required](const std::string& text) {
         const auto parsed = parse_key_values(text, keys, required);
         return parsed ? std::string() : parsed.error().message;
       });
-}
-
-void add_switch(CLI::App& command, const std::string& on, const std::string& off, std::optional<bool>& value,
-                const std::string& on_meaning, const std::string& off_meaning) {
-  CLI::Option* first = command.add_flag_callback(
-      on, [&value] { value = true; }, on_meaning);
-  CLI::Option* second = command.add_flag_callback(
-      off, [&value] { value = false; }, off_meaning);
-  first->excludes(second);
 }
 
 Result<Reading> read_rows(Session& session) {

@@ -2,13 +2,10 @@
 //
 // Where in the walk: main() builds it, each commands_*.cc adds its commands, one of them sets `action`.
 // Threading: one thread.
-// Failure: parsing is CLI11's (status 2); the action's error goes to stderr (status 1).
+// Failure: parsing is CommandLine's (status 2); the action's error goes to stderr (status 1).
 // What it does not do: no command reads or connects anything while the command line is parsed.
 #pragma once
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -16,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/ctl/command_line.h"
 #include "agent/ctl/session.h"
 #include "agent/ml2/lookup.h"
 #include "datapath/base/result.h"
@@ -27,16 +25,16 @@ struct Program {
   std::function<Status(Session&)> action;
 };
 
-void add_network_commands(CLI::App& app, Program& program);
-void add_subnet_commands(CLI::App& app, Program& program);
-void add_port_commands(CLI::App& app, Program& program);
-void add_host_commands(CLI::App& app, Program& program);
-void add_security_group_commands(CLI::App& app, Program& program);
-void add_vif_commands(CLI::App& app, Program& program);
-void add_agent_commands(CLI::App& app, Program& program);
-void add_explain_command(CLI::App& app, Program& program);
-void add_trace_command(CLI::App& app, Program& program);
-void add_sync_command(CLI::App& app, Program& program);
+void add_network_commands(Command& top, Program& program);
+void add_subnet_commands(Command& top, Program& program);
+void add_port_commands(Command& top, Program& program);
+void add_host_commands(Command& top, Program& program);
+void add_security_group_commands(Command& top, Program& program);
+void add_vif_commands(Command& top, Program& program);
+void add_agent_commands(Command& top, Program& program);
+void add_explain_command(Command& top, Program& program);
+void add_trace_command(Command& top, Program& program);
+void add_sync_command(Command& top, Program& program);
 
 // What the agent of this host (--ctl) answers.
 [[nodiscard]] Result<std::string> ask_local_agent(Session& session, const std::string& command,
@@ -48,25 +46,21 @@ struct PortOptions {
 
 // A subcommand whose options live in a T, run by `run(session, options)`; `define(command, options)` adds them.
 template <class T, class Define, class Run>
-CLI::App* add_command(CLI::App& parent, Program& program, const std::string& name, const std::string& meaning,
-                      Define define, Run run) {
+Command add_command(Command& parent, Program& program, const std::string& name, const std::string& meaning,
+                    Define define, Run run) {
   auto options = std::make_shared<T>();
-  CLI::App* command = parent.add_subcommand(name, meaning);
-  define(*command, *options);
-  command->callback([&program, options, run] {
+  Command command = parent.add_subcommand(name, meaning);
+  define(command, *options);
+  command.when_given([&program, options, run] {
     program.action = [options, run](Session& session) { return run(session, *options); };
   });
   return command;
 }
 
 // An option whose text must be KEY=VALUE pairs; wrong ones end the program with status 2.
-CLI::Option* add_key_values(CLI::App& command, const std::string& name, std::vector<std::string>& texts,
-                            const std::vector<std::string>& keys, const std::vector<std::string>& required,
-                            const std::string& meaning);
-
-// Two flags for one boolean, such as --enable and --disable; nullopt when neither is given.
-void add_switch(CLI::App& command, const std::string& on, const std::string& off, std::optional<bool>& value,
-                const std::string& on_meaning, const std::string& off_meaning);
+Option add_key_values(Command& command, const std::string& name, std::vector<std::string>& texts,
+                      const std::vector<std::string>& keys, const std::vector<std::string>& required,
+                      const std::string& meaning);
 
 // The commands `list` and `show` of a kind of row. `what` is its name for people, `rows_of` picks its table.
 struct ListOptions {
@@ -103,12 +97,12 @@ Status show_row(Session& session, const Uuid& id, std::map<Uuid, Row> ovsdb::Ml2
 }
 
 template <class Row>
-void add_show(CLI::App& parent, Program& program, const std::string& what,
+void add_show(Command& parent, Program& program, const std::string& what,
               std::map<Uuid, Row> ovsdb::Ml2Rows::*table) {
   add_command<NameOptions>(
       parent, program, "show", "Show one " + what,
-      [&](CLI::App& command, NameOptions& options) {
-        command.add_option("NAME", options.name, "Name or id")->required();
+      [&](Command& command, NameOptions& options) {
+        command.add_option("NAME", options.name, "Name or id").required();
       },
       [what, table](Session& session, const NameOptions& options) -> Status {
         const auto reading = read_rows(session);
@@ -122,12 +116,12 @@ void add_show(CLI::App& parent, Program& program, const std::string& what,
 
 // Deletes what is named, in order; the first that fails ends it.
 template <class Row, class Delete>
-void add_delete(CLI::App& parent, Program& program, const std::string& what,
+void add_delete(Command& parent, Program& program, const std::string& what,
                 std::map<Uuid, Row> ovsdb::Ml2Rows::*table, Delete remove) {
   add_command<NamesOptions>(
       parent, program, "delete", "Delete one or more " + what + "s",
-      [&](CLI::App& command, NamesOptions& options) {
-        command.add_option("NAME", options.names, "Names or ids")->required();
+      [&](Command& command, NamesOptions& options) {
+        command.add_option("NAME", options.names, "Names or ids").required();
       },
       [what, table, remove](Session& session, const NamesOptions& options) -> Status {
         for (const std::string& name : options.names) {
