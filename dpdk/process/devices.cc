@@ -80,11 +80,12 @@ Result<Device*> Devices::start(const abi::Port& port, std::uint16_t ethdev, Open
   code = rte_eth_dev_adjust_nb_rx_tx_desc(ethdev, &received, &sent);
   if (code != 0) return failed("its queues cannot be sized", code);
   for (std::uint16_t i = 0; i < opened.queues; ++i) {
-    code = rte_eth_rx_queue_setup(ethdev, i, received, SOCKET_ID_ANY, nullptr, shared_.buffers);
+    code =
+        rte_eth_rx_queue_setup(ethdev, i, received, static_cast<unsigned>(SOCKET_ID_ANY), nullptr, shared_.buffers);
     if (code != 0) return failed("a receive queue cannot be set up", code);
   }
   for (std::uint16_t i = 0; i < transmit; ++i) {
-    code = rte_eth_tx_queue_setup(ethdev, i, sent, SOCKET_ID_ANY, nullptr);
+    code = rte_eth_tx_queue_setup(ethdev, i, sent, static_cast<unsigned>(SOCKET_ID_ANY), nullptr);
     if (code != 0) return failed("a transmit queue cannot be set up", code);
   }
   // A device that does not take the MTU would drop long frames without a word; net_tap, for one, sends 1500 at most.

@@ -13,7 +13,7 @@ namespace ml2::fastpath {
 namespace {
 
 // Text as a JSON string. Bytes that are not printable ASCII come from devargs only, and are shown escaped.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
@@ -95,7 +95,7 @@ void ports(ControlParts& parts, const EmitRow& emit) {
     emit(fmt::format(
         "{{\"port\":{},\"kind\":\"{}\",\"device\":{},\"mtu\":{},\"spoof_check\":{},{},{},{},\"dropped\":{},"
         "\"answered\":{},\"exception\":{}}}",
-        id, kind_text(port.kind), quoted(port.devargs), port.mtu, port.spoof_check != 0, parts.port_members(id),
+        id, kind_text(port.kind), in_quotes(port.devargs), port.mtu, port.spoof_check != 0, parts.port_members(id),
         sums.pair("rx", [&](const Counters& c) -> const PacketsBytes& { return at(c).received; }),
         sums.pair("tx", [&](const Counters& c) -> const PacketsBytes& { return at(c).sent; }), dropped,
         sums.of([&](const Counters& c) -> const std::uint64_t& { return at(c).answered; }),
@@ -114,7 +114,7 @@ void segments(ControlParts& parts, const EmitRow& emit) {
     }
     emit(
         fmt::format("{{\"segment\":{},\"vni\":{},\"ports\":{},\"flood_unknown\":{},\"answer_neighbours\":{},{}}}", id,
-                    segment.vni, quoted(members), segment.drop_unknown == 0, segment.answer_neighbours != 0,
+                    segment.vni, in_quotes(members), segment.drop_unknown == 0, segment.answer_neighbours != 0,
                     sums.pair("in", [id = id](const Counters& c) -> const PacketsBytes& { return c.segments[id]; })));
   }
 }
@@ -140,7 +140,7 @@ void drops(ControlParts& parts, const EmitRow& emit) {
       const std::uint64_t packets = sums.drops(static_cast<std::uint16_t>(id), reason);
       if (packets == 0) continue;
       emit(fmt::format("{{\"port\":{},\"reason\":\"{}\",\"packets\":{},\"meaning\":{}}}", id, kDropNames[reason],
-                       packets, quoted(kDropSentences[reason])));
+                       packets, in_quotes(kDropSentences[reason])));
     }
   }
 }
@@ -185,7 +185,7 @@ Status trace(ControlParts& parts, std::string_view argument, const EmitRow& emit
       if (frame.dropped) {
         emit(fmt::format("{{\"step\":\"drop\",\"reason\":\"{}\",\"meaning\":{}}}",
                          kDropNames[static_cast<std::size_t>(frame.drop)],
-                         quoted(kDropSentences[static_cast<std::size_t>(frame.drop)])));
+                         in_quotes(kDropSentences[static_cast<std::size_t>(frame.drop)])));
         return;
       }
       std::string hex;
