@@ -105,7 +105,8 @@ Vswitch read_vswitch(const Snapshot& snapshot) {
 MonitoredColumns vswitch_columns() {
   return {
       {"Open_vSwitch",
-       {"bridges", "cur_cfg", "next_cfg", "ovs_version", "db_version", "datapath_types", "iface_types", "external_ids"}},
+       {"bridges", "cur_cfg", "next_cfg", "ovs_version", "db_version", "datapath_types", "iface_types",
+        "external_ids"}},
       {"Bridge",
        {"name", "ports", "controller", "datapath_type", "datapath_id", "fail_mode", "protocols",
         "mcast_snooping_enable", "other_config", "external_ids"}},

@@ -80,6 +80,7 @@ int run(int argc, char** argv) {
   ml2::ctl::add_explain_command(top, program);
   ml2::ctl::add_trace_command(top, program);
   ml2::ctl::add_sync_command(top, program);
+  ml2::ctl::add_fastpath_commands(top, program);
   top.footer(
       "Exit status: 0 done, 1 failed (the reason is on stderr), 2 wrong usage, 3 done, but --wait has not seen it\n"
       "confirmed (the hosts that are late are on stderr).\n"

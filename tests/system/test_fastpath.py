@@ -2,6 +2,7 @@
 
 Skipped where ml2-fastpath was not built (no libdpdk-dev). Uses ordinary pages (--no-huge), so it runs anywhere.
 """
+import json
 import os
 import shutil
 import subprocess
@@ -12,7 +13,7 @@ import warnings
 
 from fastpath import (TAGGED, WIRE, Client, FastPath, allowed, attachment, fdb, flood, neighbour, port, segment, vtep)
 from netns import Namespace
-from processes import wait_until
+from processes import run, wait_until
 
 TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.join(os.environ.get("ML2_BIN_DIR") or os.path.join(TOP, "build", "release", "bin"), "ml2-fastpath")
@@ -256,6 +257,21 @@ class FastPathKernelPeer(unittest.TestCase):
         vm1 = self.spaces["vm1"]
         vm1.run("ping", "-c", "1", "-W", "1", "10.0.0.200", check=False)
         wait_until(lambda: "fa:16:3e:00:00:c8" in vm1.run("ip", "neigh", "show", "10.0.0.200").stdout, 5, "vm1 learns the MAC")
+
+    def test_ml2ctl_shows_it(self):
+        ml2ctl = os.path.join(os.path.dirname(PROGRAM), "ml2ctl")
+        ask = lambda *words: json.loads(run([ml2ctl, "--format", "json", "fastpath", *words, "--socket", self.fast_path.path]).stdout)
+        self.assertEqual(ask("show")["ports"], 4)
+        self.assertEqual({row["port"] for row in ask("ports")}, {1, 3, 9, 20})
+        self.assertEqual([row["remote"] for row in ask("vteps")], ["192.0.2.2"])
+        self.assertEqual(len(ask("fdb", "--segment", "5")), 3)
+        frame = bytes.fromhex((REMOTE + VM).replace(":", "")) + b"\x08\x00\x45" + bytes(11) + bytes([10, 0, 0, 1]) + bytes(30)
+        steps = ask("trace", "1", frame.hex())
+        self.assertEqual([row["step"] for row in steps], ["receive", "segment", "send"])
+        self.assertEqual((steps[-1]["port"], steps[-1]["length"]), (9, len(frame) + 50))
+        wrong = run([ml2ctl, "fastpath", "trace", "1", "xyz", "--socket", self.fast_path.path], check=False)
+        self.assertEqual((wrong.returncode, "hexadecimal" in wrong.stderr), (1, True), wrong.stderr)
+        self.assertIn("Exception", run([ml2ctl, "fastpath", "ports", "--socket", self.fast_path.path]).stdout)
 
     def test_the_client_may_go_and_traffic_stays(self):
         self.peer_vxlan("192.0.2.2", "192.0.2.1")

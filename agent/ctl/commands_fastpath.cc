@@ -1,0 +1,111 @@
+// ml2ctl fastpath ...: what ml2-fastpath has and does.
+#include <nlohmann/json.hpp>
+
+#include "agent/ctl/program.h"
+#include "datapath/base/text.h"
+#include "datapath/fastpath/query.h"
+
+namespace ml2::ctl {
+namespace {
+
+struct FastPathOptions {
+  std::string socket = fastpath::kFastPathSocket;
+  std::string segment;
+  std::string port;
+  std::string frame;
+};
+
+Result<nlohmann::json> ask(Session& session, const FastPathOptions& options, const std::string& question) {
+  const auto rows = fastpath::ask_fast_path(options.socket, question, session.timeout());
+  if (!rows) return forward_error(rows);
+  auto objects = nlohmann::json::array();
+  for (const std::string& line : text::split(*rows, '\n')) {
+    if (line.empty()) continue;
+    auto object = nlohmann::json::parse(line, nullptr, false);
+    if (!object.is_object()) return invalid("the fast path answered with what is no row: " + text::printable(line));
+    objects.push_back(std::move(object));
+  }
+  return objects;
+}
+
+// One command whose answer is a list with these columns.
+void add_list(Command& parent, Program& program, const std::string& name, const std::string& meaning,
+              const std::vector<Column>& columns, void (*define)(Command&, FastPathOptions&) = nullptr,
+              std::string (*question)(const FastPathOptions&) = nullptr) {
+  add_command<FastPathOptions>(
+      parent, program, name, meaning,
+      [define](Command& command, FastPathOptions& options) {
+        command.add_option("--socket", options.socket, "Control socket of ml2-fastpath").show_default();
+        if (define != nullptr) define(command, options);
+      },
+      [name, columns, question](Session& session, const FastPathOptions& options) -> Status {
+        const auto objects = ask(session, options, question != nullptr ? question(options) : name);
+        if (!objects) return forward_error(objects);
+        session.list(*objects, columns);
+        return {};
+      });
+}
+
+}  // namespace
+
+void add_fastpath_commands(Command& top, Program& program) {
+  Command parent = top.add_group("fastpath", "Show what ml2-fastpath has and does");
+  add_command<FastPathOptions>(
+      parent, program, "show", "Show the process: generation, entries, workers",
+      [](Command& command, FastPathOptions& options) {
+        command.add_option("--socket", options.socket, "Control socket of ml2-fastpath").show_default();
+      },
+      [](Session& session, const FastPathOptions& options) -> Status {
+        const auto objects = ask(session, options, "show");
+        if (!objects) return forward_error(objects);
+        if (objects->size() != 1) return invalid("the fast path answered with no row");
+        session.show(objects->front());
+        return {};
+      });
+  add_list(parent, program, "ports", "List ports and their counters",
+           {{"Port", "port"},
+            {"Kind", "kind"},
+            {"Device", "device"},
+            {"Link", "link"},
+            {"RX packets", "rx_packets"},
+            {"TX packets", "tx_packets"},
+            {"Dropped", "dropped"},
+            {"Answered", "answered"},
+            {"Exception", "exception"}});
+  add_list(
+      parent, program, "segments", "List segments, their ports and counters",
+      {{"Segment", "segment"}, {"VNI", "vni"}, {"Ports", "ports"}, {"Packets", "in_packets"}, {"Bytes", "in_bytes"}});
+  add_list(parent, program, "vteps", "List VTEPs and their counters",
+           {{"VTEP", "vtep"},
+            {"Remote", "remote"},
+            {"Next hop", "next_hop"},
+            {"Port", "port"},
+            {"Out packets", "out_packets"},
+            {"In packets", "in_packets"}});
+  add_list(parent, program, "drops", "List why frames were dropped, by the port that they came from",
+           {{"Port", "port"}, {"Reason", "reason"}, {"Packets", "packets"}, {"Meaning", "meaning"}});
+  add_list(
+      parent, program, "fdb", "List the FDB",
+      {{"Segment", "segment"}, {"MAC", "mac"}, {"Port", "port"}, {"VTEP", "vtep"}},
+      [](Command& command, FastPathOptions& options) {
+        command.add_option("--segment", options.segment, "Only this segment's, by its id in the fast path");
+      },
+      [](const FastPathOptions& options) { return options.segment.empty() ? "fdb" : "fdb " + options.segment; });
+  add_list(
+      parent, program, "trace",
+      "Walk a frame through the live tables and show what would become of it; nothing is sent",
+      {{"Step", "step"},
+       {"Port", "port"},
+       {"Segment", "segment"},
+       {"Length", "length"},
+       {"Reason", "reason"},
+       {"Meaning", "meaning"}},
+      [](Command& command, FastPathOptions& options) {
+        command.add_option("PORT", options.port, "Port that it comes from").required();
+        command.add_option("FRAME", options.frame, "The frame in hexadecimal, from the destination MAC on")
+            .required();
+      },
+      [](const FastPathOptions& options) { return "trace " + options.port + " " + options.frame; });
+}
+
+}  // namespace ml2::ctl
