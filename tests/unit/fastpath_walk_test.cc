@@ -413,7 +413,7 @@ TEST_P(WalkTest, EveryTruncationIsCounted) {
     }
   }
   std::uint64_t received = 0;
-  for (const std::size_t port : {1, 3, 9, 10}) received += rig_.counters().ports[port].received.packets;
+  for (const unsigned port : {1U, 3U, 9U, 10U}) received += rig_.counters().ports[port].received.packets;
   EXPECT_EQ(received, sent);
 }
 
