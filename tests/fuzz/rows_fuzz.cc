@@ -103,6 +103,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const Ml2Rows rows = read_ml2(read_snapshot(input, ml2_columns()));
   Snapshot again;
+  put_back(again, rows.globals);
   put_back(again, rows.networks);
   put_back(again, rows.segments);
   put_back(again, rows.subnets);
