@@ -3,10 +3,12 @@
 //     client: Hello                          server: Welcome (version, boot id, generation, digest of each kind)
 //     client: Begin, Put..., Remove..., Commit        server: Done (generation, digests, what was refused), or Failed
 //     client: Query                          server: Rows..., the last one with `last`
+//     client: Read (of a kind)               server: Records..., the last one with `last`
 //
 // What it is: fixed records in the machine's own byte order (both ends are on one machine). A full generation says
 //   everything: what it does not name is removed. A delta says only what changes. Either is applied at its Commit, and
-//   what is equal already is not touched. The digests let a client that restarted see that nothing is to be sent.
+//   what is equal already is not touched. The digests let a client that restarted see that nothing is to be sent, and which
+//   kinds of records it has to read back.
 // Where in the walk: between the agent (datapath/fastpath) and dpdk/process; ml2ctl's `fastpath` commands ask over it too.
 // Threading: values.
 // Failure: a message of another version, size or kind is answered with Failed and changes nothing; a record that does not
@@ -23,7 +25,7 @@
 namespace ml2::fastpath::abi {
 
 inline constexpr std::uint32_t kMagic = 0x70326c6d;  // "ml2p"
-inline constexpr std::uint16_t kVersion = 1;
+inline constexpr std::uint16_t kVersion = 2;
 inline constexpr std::size_t kMaxMessage = 64 * 1024;  // a message, header included
 
 enum class Type : std::uint16_t {
@@ -33,10 +35,12 @@ enum class Type : std::uint16_t {
   Remove = 4,
   Commit = 5,
   Query = 6,
+  Read = 7,
   Welcome = 101,
   Done = 102,
   Failed = 103,
   Rows = 104,
+  Records = 105,
 };
 
 enum class Kind : std::uint16_t {
@@ -56,8 +60,8 @@ struct Header {
   std::uint16_t version = kVersion;
   Type type = Type::Hello;
   std::uint32_t request = 0;  // the client's number; an answer repeats it
-  Kind kind = Kind{0};        // of Put and Remove
-  std::uint16_t last = 1;     // of Rows: 0 when more follow
+  Kind kind = Kind{0};        // of Put, Remove, Read and Records
+  std::uint16_t last = 1;     // of Rows and Records: 0 when more follow
   std::uint32_t count = 0;    // records that follow, or bytes of text
   std::uint32_t reserved = 0;
 };
@@ -119,8 +123,8 @@ struct Segment {
   std::uint8_t answer_neighbours = 0;
   std::uint8_t flush = 0;  // another number than before: all FDB entries of the segment are forgotten
   std::uint16_t reserved = 0;
-  std::uint32_t vni = 0;  // 0: no VXLAN
-  std::uint32_t reserved2 = 0;
+  std::uint32_t vni = 0;   // 0: no VXLAN
+  std::uint32_t mark = 0;  // the client's own, to know its segment by after a restart; not looked at here
 };
 static_assert(sizeof(Segment) == 16);
 

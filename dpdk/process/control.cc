@@ -91,6 +91,46 @@ std::string Conversation::take_records(const abi::Header& header, std::span<cons
   return {};
 }
 
+// All records of a kind, as many as fit into each message; false: there is no such kind.
+bool Conversation::read_back(const abi::Header& header, const Send& send) {
+  std::string body;
+  abi::Header answer;
+  answer.type = abi::Type::Records;
+  answer.request = header.request;
+  answer.kind = header.kind;
+  const auto flush = [&](bool last) {
+    answer.last = last ? 1 : 0;
+    send_message(answer, bytes_of(body), send);
+    body.clear();
+    answer.count = 0;
+  };
+  const auto one = [&](const auto& record) {
+    if (sizeof(answer) + body.size() + sizeof(record) > abi::kMaxMessage) flush(false);
+    body.append(reinterpret_cast<const char*>(&record), sizeof(record));
+    ++answer.count;
+  };
+  const auto all = [&](const auto& records) {
+    for (const auto& [key, record] : records) one(record);
+  };
+  Program& program = *parts_.program;
+  switch (header.kind) {
+    case abi::Kind::Port: all(program.ports()); break;
+    case abi::Kind::Segment: all(program.segments()); break;
+    case abi::Kind::Attachment: all(program.attachments()); break;
+    case abi::Kind::Vtep: all(program.vteps()); break;
+    case abi::Kind::Flood: all(program.floods()); break;
+    case abi::Kind::Allowed: all(program.allowed()); break;
+    case abi::Kind::Fdb: program.for_each_fdb([&](const abi::Fdb& record) { return one(record), true; }); break;
+    case abi::Kind::Neighbour:
+      for (const abi::Neighbour& record : program.neighbours())
+        if (record.segment != 0) one(record);
+      break;
+    default: return false;
+  }
+  flush(true);
+  return true;
+}
+
 bool Conversation::handle(std::span<const std::uint8_t> message, const Send& send) {
   abi::Header header;
   if (message.size() < sizeof(header)) return false;
@@ -151,6 +191,11 @@ bool Conversation::handle(std::span<const std::uint8_t> message, const Send& sen
       flush(true);
       return true;
     }
+    case abi::Type::Read:
+      if (!read_back(header, send)) {
+        fail(header, fmt::format("records of kind {} are not known", static_cast<unsigned>(header.kind)), send);
+      }
+      return true;
     default: fail(header, "a message of this type is not for the server", send); return true;
   }
 }

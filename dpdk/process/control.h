@@ -46,6 +46,7 @@ class Conversation {
   void send_state(abi::Type type, const abi::Header& to, const Applied& applied, const Send& send);
   void fail(const abi::Header& to, const std::string& sentence, const Send& send);
   [[nodiscard]] std::string take_records(const abi::Header& header, std::span<const std::uint8_t> body);
+  bool read_back(const abi::Header& header, const Send& send);
 
   ControlParts& parts_;
   std::unique_ptr<Batch> batch_;  // between Begin and Commit

@@ -98,6 +98,11 @@ class Program {
   [[nodiscard]] const Records<abi::Segment>& segments() const { return segments_; }
   [[nodiscard]] const Records<abi::Attachment>& attachments() const { return attachments_; }
   [[nodiscard]] const Records<abi::Vtep>& vteps() const { return vteps_; }
+  [[nodiscard]] const Records<abi::Flood>& floods() const { return floods_; }
+  [[nodiscard]] const Records<abi::Allowed>& allowed() const { return allowed_; }
+  [[nodiscard]] const std::vector<abi::Neighbour>& neighbours() const {
+    return neighbour_records_;
+  }  // segment 0: none
   [[nodiscard]] OutputIndex output_of_attachment(std::uint16_t port, std::uint16_t segment) const;
   [[nodiscard]] OutputIndex output_of_vtep(std::uint16_t vtep) const;
   // Visits the FDB; `visit` answers false to stop.

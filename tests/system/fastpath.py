@@ -14,8 +14,9 @@ import subprocess
 import tempfile
 import time
 
-MAGIC, VERSION, MAX_MESSAGE = 0x70326c6d, 1, 64 * 1024
-HELLO, BEGIN, PUT, REMOVE, COMMIT, QUERY, WELCOME, DONE, FAILED, ROWS = 1, 2, 3, 4, 5, 6, 101, 102, 103, 104
+MAGIC, VERSION, MAX_MESSAGE = 0x70326c6d, 2, 64 * 1024
+HELLO, BEGIN, PUT, REMOVE, COMMIT, QUERY, READ = 1, 2, 3, 4, 5, 6, 7
+WELCOME, DONE, FAILED, ROWS, RECORDS = 101, 102, 103, 104, 105
 KINDS = {"port": 1, "segment": 2, "attachment": 3, "vtep": 4, "flood": 5, "allowed": 6, "fdb": 7, "neighbour": 8}
 HEADER = struct.Struct("=IHHIHHII")
 STATE = struct.Struct("=QQII9Q18Q")
@@ -45,8 +46,8 @@ def port(id, devargs, kind=ACCESS, spoof_check=0, peer=0, mtu=1500, local=None, 
                        vlan, 0, mac(hw), flush, 0, ip, devargs.encode())
 
 
-def segment(id, vni=0, drop_unknown=0, transparent=0, answer=0, flush=0):
-    return struct.pack("=HBBBBHII", id, drop_unknown, transparent, answer, flush, 0, vni, 0)
+def segment(id, vni=0, drop_unknown=0, transparent=0, answer=0, flush=0, mark=0):
+    return struct.pack("=HBBBBHII", id, drop_unknown, transparent, answer, flush, 0, vni, mark)
 
 
 def attachment(port_id, segment_id, vlan=0):
@@ -77,6 +78,9 @@ def fdb(hw, segment_id, port_id=0, vtep_id=0):
 def neighbour(segment_id, ip, hw, router=0):
     v6, raw = address(ip)
     return struct.pack("=HBB6s6x16s", segment_id, v6, router, mac(hw), raw)
+
+
+SIZES = {"port": 256, "segment": 16, "attachment": 8, "vtep": 64, "flood": 4, "allowed": 32, "fdb": 16, "neighbour": 32}
 
 
 class Client:
@@ -120,8 +124,7 @@ class Client:
 
     def records(self, type, kind, records):
         data = records if isinstance(records, (bytes, bytearray)) else b"".join(records)
-        size = {"port": 256, "segment": 16, "attachment": 8, "vtep": 64, "flood": 4, "allowed": 32, "fdb": 16,
-                "neighbour": 32}[kind]
+        size = SIZES[kind]
         step = (MAX_MESSAGE - HEADER.size) // size * size
         for at in range(0, len(data), step):
             part = data[at:at + step]
@@ -136,6 +139,15 @@ class Client:
             self.records(REMOVE, kind, records)
         self.send(COMMIT)
         return self.state(self.receive()[2])
+
+    def read(self, kind):
+        """All records of a kind, as bytes each."""
+        self.send(READ, kind=KINDS[kind])
+        data, last = b"", 0
+        while not last:
+            _, last, body = self.receive()
+            data += body
+        return [data[at:at + SIZES[kind]] for at in range(0, len(data), SIZES[kind])]
 
     def query(self, question):
         """The rows, as dictionaries."""

@@ -279,6 +279,9 @@ class FastPathKernelPeer(unittest.TestCase):
         self.ping("vm1", "10.0.0.3")
         FastPathKernelPeer.fast_path.client = Client(self.fast_path.path)
         self.assertGreater(self.fast_path.client.hello()["generation"], 0)
+        # What a client that restarted reads back is what was put, byte for byte.
+        self.assertEqual(sorted(self.fast_path.client.read("port")), sorted(record.ljust(256, b"\0") for record in self.ports))
+        self.assertEqual(len(self.fast_path.client.read("fdb")), 3)
 
 
 if __name__ == "__main__":
