@@ -1,0 +1,87 @@
+// SocketFastPath: the FastPath seam on ml2-fastpath's control socket (dpdk/abi/messages.h).
+//
+//     connect -> Hello -> Welcome -> Read of each kind whose digest is not what we remember -> tables() are there
+//     commit() -> Begin, Put..., Remove..., Commit -> Done -> Read where the digests are not what we expect -> take_outcome()
+//
+// Where in the walk: agent/main.cc makes one when [fastpath] is enabled.
+// Threading: the thread of the poll loop only.
+// Failure: a connection that cannot be made, is closed, breaks the protocol or is silent for too long is given up, said in
+//   status(), and made anew 200 ms later. What was read is remembered meanwhile: after a break in which nothing changed
+//   the digests say so, and nothing is read.
+// What it does not do: it never waits for the other end. It learns of somebody else's changes only when it asks, every five
+//   seconds: the protocol has no notifications.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "datapath/base/unique_fd.h"
+#include "datapath/fastpath/fast_path.h"
+
+namespace ml2::fp {
+
+class SocketFastPath final : public FastPath {
+ public:
+  // `ask_every`: how often it looks for other clients' changes.
+  explicit SocketFastPath(std::string socket, std::chrono::milliseconds ask_every = std::chrono::seconds(5));
+
+  void run() override;
+  void wait() override;
+  [[nodiscard]] const Tables* tables() const override { return readable_ ? &tables_ : nullptr; }
+  [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
+  Status commit(const Update& update) override;
+  [[nodiscard]] bool busy() const override { return asked_ != Asked::Nothing; }
+  [[nodiscard]] std::optional<UpdateOutcome> take_outcome() override;
+  [[nodiscard]] FastPathStatus status() const override { return status_; }
+
+ private:
+  enum class Asked { Nothing, State, Records, Commit };  // what the next answer is about
+
+  void connect();
+  void disconnect(const std::string& why);
+  std::uint32_t send(abi::Type type, std::span<const std::uint8_t> body = {}, abi::Kind kind = abi::Kind{0},
+                     std::uint32_t count = 0);
+  void flush();
+  void receive();
+  void handle(std::span<const std::uint8_t> message);
+  void ask(Asked what);
+  void take_state(const abi::State& state);
+  void take_records(const abi::Header& header, std::span<const std::uint8_t> body);
+  void read_next();
+  void take_done(std::span<const std::uint8_t> body);
+  void remember(const Update& update);
+
+  std::string socket_;
+  std::chrono::milliseconds ask_every_;
+  FastPathStatus status_;
+  UniqueFd fd_;
+  long long retry_at_ = 0;  // ml2_time_msec()
+  long long ask_at_ = 0;    // when the state is asked for next
+  long long deadline_ = 0;  // of the answer that is waited for
+  Asked asked_ = Asked::Nothing;
+  std::uint32_t request_ = 0;  // the last number that was given out
+  std::uint32_t answer_to_ = 0;
+  std::deque<std::vector<std::uint8_t>> outgoing_;
+  std::vector<std::uint8_t> buffer_;
+
+  Tables tables_;
+  Digests digests_{};  // of tables_, kept as they change
+  bool readable_ = false;
+  std::uint64_t sequence_ = 0;
+
+  Digests told_{};                        // what the fast path said last
+  std::vector<abi::Kind> unread_;         // kinds to read; the first is being read
+  Tables fresh_;                          // what has come of it
+  bool changed_ = false;                  // tables_ is not what it was at the last sequence_
+  int rounds_ = 0;                        // of reading, since the digests agreed last
+  Update update_;                         // in flight
+  std::string refusal_;                   // of the whole update
+  std::optional<UpdateOutcome> done_;     // carried out; to be told when the tables are known
+  std::optional<UpdateOutcome> outcome_;  // to be taken
+};
+
+}  // namespace ml2::fp

@@ -1,0 +1,170 @@
+// What every FastPath does, whoever is behind it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "tests/contract/fastpath_rigs.h"
+
+namespace ml2::fp {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+abi::Port port(PortId id, const char* devargs) {
+  abi::Port record;
+  record.id = id;
+  std::strncpy(record.devargs, devargs, sizeof(record.devargs) - 1);
+  return record;
+}
+
+// Two machines in a segment with a VNI, on devices that receive nothing.
+Tables two_ports() {
+  Tables tables;
+  tables.put(port(1, "net_null1,copy=0"));
+  tables.put(port(2, "net_null2,copy=0"));
+  tables.put(abi::Segment{.id = 5, .vni = 1000, .mark = 0xfeed});
+  tables.put(abi::Attachment{.port = 1, .segment = 5});
+  tables.put(abi::Attachment{.port = 2, .segment = 5});
+  tables.put(abi::Fdb{.mac = {0x02, 0, 0, 0, 0, 1}, .segment = 5, .port = 1});
+  tables.put(abi::Neighbour{.segment = 5, .mac = {0x02, 0, 0, 0, 0, 1}, .address = {10, 0, 0, 1}});
+  tables.put(abi::Allowed{.port = 1, .mac = {0x02, 0, 0, 0, 0, 1}, .prefix = 32, .address = {10, 0, 0, 1}});
+  return tables;
+}
+
+class FastPathContract : public ::testing::TestWithParam<const char*> {
+ protected:
+  void SetUp() override {
+    const std::string name = GetParam();
+    rig_ = name == "Fake"     ? make_fake_fastpath_rig()
+           : name == "Server" ? make_server_fastpath_rig()
+                              : make_process_fastpath_rig();
+    if (const std::string obstacle = rig_->obstacle(); !obstacle.empty()) GTEST_SKIP() << obstacle;
+    client_ = rig_->open();
+    ASSERT_TRUE(until(*client_, [&] { return client_->tables() != nullptr; })) << client_->status().error;
+  }
+
+  UpdateOutcome carry_out_by(FastPath& client, const Update& update) {
+    EXPECT_TRUE(until(client, [&] { return !client.busy(); }));
+    const Status sent = client.commit(update);
+    EXPECT_TRUE(sent) << (sent ? "" : sent.error().message);
+    std::optional<UpdateOutcome> outcome;
+    EXPECT_TRUE(until(client, [&] { return (outcome = client.take_outcome()).has_value(); }));
+    return outcome.value_or(UpdateOutcome{});
+  }
+  Tables tables() { return client_->tables() == nullptr ? Tables() : *client_->tables(); }
+
+  std::unique_ptr<FastPathRig> rig_;
+  std::unique_ptr<FastPath> client_;
+};
+
+TEST_P(FastPathContract, AFreshOneIsEmptyAndHoldsWhatItIsGiven) {
+  EXPECT_TRUE(client_->tables()->empty());
+  EXPECT_EQ(client_->status().generation, 0U);
+  const std::uint64_t before = client_->sequence();
+  const UpdateOutcome outcome = carry_out_by(*client_, {.full = true, .put = two_ports()});
+  EXPECT_TRUE(outcome.status);
+  EXPECT_THAT(outcome.refused, ElementsAre());
+  EXPECT_TRUE(tables() == two_ports());
+  EXPECT_GT(client_->sequence(), before);
+  EXPECT_EQ(client_->status().generation, 1U);
+  EXPECT_EQ(client_->status().updates, 1U);
+}
+
+TEST_P(FastPathContract, ADeltaChangesWhatItNamesAndAFullUpdateTakesTheRestAway) {
+  carry_out_by(*client_, {.full = true, .put = two_ports()});
+  Update delta;
+  delta.put.put(abi::Segment{.id = 5, .drop_unknown = 1, .vni = 1000, .mark = 0xfeed});
+  delta.put.put(abi::Segment{.id = 6, .vni = 1001});
+  delta.remove.put(abi::Attachment{.port = 2, .segment = 5});
+  Tables expected = two_ports();
+  carry_out(delta, expected);
+  EXPECT_THAT(carry_out_by(*client_, delta).refused, ElementsAre());
+  EXPECT_TRUE(tables() == expected);
+
+  Tables less;
+  less.put(abi::Segment{.id = 6, .vni = 1001});
+  carry_out_by(*client_, {.full = true, .put = less});
+  EXPECT_TRUE(tables() == less);
+}
+
+TEST_P(FastPathContract, WhatIsRefusedIsNamedAndTheRestIsThere) {
+  Tables wanted = two_ports();
+  wanted.put(port(3, "net_nosuch,x=1"));
+  wanted.put(abi::Attachment{.port = 3, .segment = 5});
+  wanted.put(abi::Attachment{.port = 1, .segment = 77});
+  const UpdateOutcome outcome = carry_out_by(*client_, {.full = true, .put = wanted});
+  EXPECT_TRUE(outcome.status);
+  EXPECT_THAT(outcome.refused, ElementsAre(HasSubstr("attachment of port 1 to segment 77: no such segment"),
+                                           HasSubstr("port 3: device")));
+  EXPECT_TRUE(tables() == two_ports());
+}
+
+TEST_P(FastPathContract, AnotherClientReadsTheSame) {
+  Tables many = two_ports();
+  for (std::uint32_t i = 0; i < 20'000; ++i) {
+    abi::Fdb record{.mac = {0x02, 1}, .segment = 5, .port = 2};
+    std::memcpy(record.mac + 2, &i, sizeof(i));
+    many.put(record);
+  }
+  EXPECT_THAT(carry_out_by(*client_, {.full = true, .put = many}).refused, ElementsAre());
+  const auto other = rig_->open();
+  ASSERT_TRUE(until(*other, [&] { return other->tables() != nullptr; }));
+  EXPECT_TRUE(*other->tables() == many);
+  EXPECT_EQ(other->status().records_read, many.size());
+  EXPECT_EQ(other->status().boot, client_->status().boot);
+}
+
+TEST_P(FastPathContract, WhatAnotherClientChangesIsSeen) {
+  carry_out_by(*client_, {.full = true, .put = two_ports()});
+  const std::uint64_t before = client_->sequence();
+  const auto other = rig_->open();
+  ASSERT_TRUE(until(*other, [&] { return other->tables() != nullptr; }));
+  Update delta;
+  delta.put.put(abi::Segment{.id = 9, .vni = 9});
+  carry_out_by(*other, delta);
+  ASSERT_TRUE(until(*client_, [&] { return client_->sequence() != before; }));
+  EXPECT_TRUE(tables().segments.contains(9));
+}
+
+TEST_P(FastPathContract, ItIsEmptyAndAnotherAfterARestart) {
+  carry_out_by(*client_, {.full = true, .put = two_ports()});
+  const std::uint64_t boot = client_->status().boot;
+  rig_->stop();
+  ASSERT_TRUE(until(*client_, [&] { return client_->tables() == nullptr; }));
+  EXPECT_FALSE(client_->status().connected);
+  EXPECT_NE(client_->status().error, "");
+  const Status sent = client_->commit({.full = true, .put = two_ports()});
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error().kind, ErrorKind::Transient);
+  rig_->start();
+  ASSERT_TRUE(until(*client_, [&] { return client_->tables() != nullptr; })) << client_->status().error;
+  EXPECT_TRUE(client_->tables()->empty());
+  EXPECT_NE(client_->status().boot, boot);
+  EXPECT_EQ(client_->status().generation, 0U);
+  EXPECT_EQ(client_->status().error, "");
+}
+
+TEST_P(FastPathContract, OneUpdateAtATimeAndALostOneIsTold) {
+  ASSERT_TRUE(until(*client_, [&] { return !client_->busy(); }));
+  ASSERT_TRUE(client_->commit({.full = true, .put = two_ports()}));
+  EXPECT_TRUE(client_->busy());
+  const Status second = client_->commit({.full = true, .put = two_ports()});
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, ErrorKind::Transient);
+  rig_->stop();
+  std::optional<UpdateOutcome> outcome;
+  ASSERT_TRUE(until(*client_, [&] { return (outcome = client_->take_outcome()).has_value(); }));
+  // It may have been carried out just before the end, too: then the next reading shows what is there.
+  if (!outcome->status) {
+    EXPECT_EQ(outcome->status.error().kind, ErrorKind::Transient);
+  }
+  ASSERT_TRUE(until(*client_, [&] { return client_->tables() == nullptr; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, FastPathContract, ::testing::Values("Fake", "Server", "Process"),
+                         [](const auto& backend) { return std::string(backend.param); });
+
+}  // namespace
+}  // namespace ml2::fp

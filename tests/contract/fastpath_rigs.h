@@ -1,0 +1,36 @@
+// FastPathRig: what the FastPath contract suite runs on: the fake, the real server of the socket without devices, and the
+//   real ml2-fastpath.
+//
+// Where in the walk: tests/contract only.
+// Threading: one thread; the server without devices has a thread of its own, joined by stop().
+// Failure: what keeps the tests from running is obstacle(); what fails otherwise fails the test.
+// What it does not do: no packets. It ends only the process that it started.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "datapath/fastpath/fast_path.h"
+
+namespace ml2::fp {
+
+class FastPathRig {
+ public:
+  virtual ~FastPathRig() = default;
+  // Why the tests cannot run here; "" when they can.
+  [[nodiscard]] virtual std::string obstacle() const { return {}; }
+  // Another client; it looks for others' changes all the time.
+  [[nodiscard]] virtual std::unique_ptr<FastPath> open() = 0;
+  virtual void start() = 0;
+  virtual void stop() = 0;
+};
+
+[[nodiscard]] std::unique_ptr<FastPathRig> make_fake_fastpath_rig();
+[[nodiscard]] std::unique_ptr<FastPathRig> make_server_fastpath_rig();
+[[nodiscard]] std::unique_ptr<FastPathRig> make_process_fastpath_rig();
+
+// Runs `client` and sleeps in the poll loop until `done` or twenty seconds have passed; whether it was done.
+[[nodiscard]] bool until(FastPath& client, const std::function<bool()>& done);
+
+}  // namespace ml2::fp
