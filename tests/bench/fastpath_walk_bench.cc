@@ -1,0 +1,183 @@
+// fastpath_walk_bench: the packet walk alone, without DPDK: nanoseconds of CPU time per frame, by work, size and
+//   instruction set; for finding out what a change to the walk or the tables costs or saves.
+//
+// Each burst is copied into the same 32 buffers, as a NIC would fill them, and walked; what the copying takes is measured
+// by itself in the same turn and taken off. What a port has in use (anti-spoofing, ARP answered, counters) is on.
+// Usage: fastpath_walk_bench [WORK/SIZE] [ISA] [ROUNDS]; JSON lines on stdout.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+
+#include "tests/unit/fastpath_rig.h"
+
+namespace {
+
+using namespace ml2;
+using namespace ml2::fastpath;
+
+constexpr const char* kVm = "fa:16:3e:00:00:01";
+constexpr const char* kLocalMac = "02:00:00:00:00:01";
+constexpr std::uint16_t kVteps = 64;
+constexpr std::size_t kRoom = 128;
+constexpr std::size_t kSlot = 256;
+
+// Nowhere: the works have no broadcasts.
+struct NoSink : Sink {
+  NoSink() {
+    copy = [](Sink*, const Frame&, std::uint16_t, Frame*) { return false; };
+    send = [](Sink*, const Frame&) {};
+  }
+};
+
+std::string vtep_ip(std::uint16_t i) { return fmt::format("192.0.2.{}", 2 + i % kVteps); }
+
+std::array<std::uint8_t, 6> station(std::uint32_t i) {
+  return {0xfa,
+          0x16,
+          0x3f,
+          static_cast<std::uint8_t>(i >> 16U),
+          static_cast<std::uint8_t>(i >> 8U),
+          static_cast<std::uint8_t>(i)};
+}
+
+Batch batch_of(const std::string& work, std::uint32_t entries) {
+  Batch batch;
+  batch.full = true;
+  batch.generation = 1;
+  abi::Port vm = access_port(1);
+  vm.spoof_check = 1;
+  abi::Port up = uplink(9, kLocalMac, work == "encap" || work == "decap" ? "192.0.2.1" : nullptr);
+  up.mtu = 1600;
+  batch.ports.put = {vm, up};
+  batch.allowed.put = {allowed(1, kVm, "10.0.0.1", 32), allowed(1, kVm, "2001:db8::1", 128)};
+  batch.segments.put = {segment(1, 1000)};
+  batch.segments.put[0].answer_neighbours = 1;
+  batch.attachments.put = {{.port = 1, .segment = 1}};
+  const bool tunnel = work == "encap" || work == "decap";
+  if (!tunnel) batch.attachments.put.push_back({.port = 9, .segment = 1, .vlan = 100});
+  for (std::uint16_t i = 0; tunnel && i < kVteps; ++i) {
+    batch.vteps.put.push_back(vtep(static_cast<std::uint16_t>(1 + i), 9, "192.0.2.1", vtep_ip(i).c_str()));
+  }
+  for (std::uint32_t i = 0; i < entries; ++i) {
+    abi::Fdb entry;
+    const auto mac = station(i);
+    std::copy(mac.begin(), mac.end(), entry.mac);
+    entry.segment = 1;
+    if (work == "encap") {
+      entry.vtep = static_cast<std::uint16_t>(1 + i % kVteps);
+    } else {
+      entry.port = work == "vlan-push" ? 9 : 1;
+    }
+    batch.fdb.put.push_back(entry);
+  }
+  return batch;
+}
+
+Bytes frame_of(const std::string& work, std::uint32_t i) {
+  Bytes frame = ipv4_frame("00:00:00:00:00:00", kVm);
+  const auto mac = station(i);
+  std::copy(mac.begin(), mac.end(), frame.begin());
+  wire::store16(frame.data() + 34, static_cast<std::uint16_t>(1024 + i % 50000));
+  if (work == "vlan-pop") return with_tag(frame, 100);
+  if (work != "decap") return frame;
+  vxlan::Outer outer;
+  set_mac(outer.source_mac, "02:00:00:00:00:02");
+  set_mac(outer.destination_mac, kLocalMac);
+  set_ip(outer.source, vtep_ip(static_cast<std::uint16_t>(i % kVteps)).c_str());
+  set_ip(outer.destination, "192.0.2.1");
+  const vxlan::Header header = vxlan::prepare(outer);
+  Bytes packet(header.length);
+  std::copy(header.bytes + vxlan::Header::kSize - header.length, header.bytes + vxlan::Header::kSize, packet.begin());
+  vxlan::patch<false>(header, packet.data(), frame.size(), static_cast<std::uint16_t>(49152 + i % 16384), 1000);
+  packet.insert(packet.end(), frame.begin(), frame.end());
+  return packet;
+}
+
+double cpu_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+void measure(const std::string& work, const std::string& size, std::uint32_t entries, Isa isa, unsigned rounds) {
+  NoReaders grace;
+  FakeDevices devices;
+  Program program(grace, devices, 0x123456789abcdef1ULL);
+  const Applied applied = program.apply(batch_of(work, entries));
+  ML2_CHECK(applied.refused.empty(), "the bench's records make sense");
+
+  const std::uint32_t different = std::min<std::uint32_t>(entries, 100'000) / kBurst * kBurst + kBurst;
+  std::vector<std::uint8_t> load(different * kSlot);
+  const std::size_t length = frame_of(work, 0).size();
+  for (std::uint32_t i = 0; i < different; ++i) {
+    // Any order but that of the table.
+    const auto which = static_cast<std::uint32_t>(i * 2654435761ULL % entries);
+    const Bytes frame = frame_of(work, which);
+    std::copy(frame.begin(), frame.end(), load.begin() + static_cast<std::ptrdiff_t>(i * kSlot));
+  }
+  const auto counters = std::make_unique<Counters>();
+  NoSink sink;
+  Walk walk{&program.tables(), counters.get(), &sink};
+  const WalkFunction function = walk_function(isa);
+  const PortIndex from = work == "vlan-push" || work == "encap" ? 1 : 9;
+  std::vector<std::uint8_t> buffers(kBurst * 2048);
+  Frame frames[kBurst];
+  std::uint64_t arrived = 0;
+  const unsigned bursts = 60'000;
+  const auto turn = [&](bool walked) {
+    std::size_t at = 0;
+    const double begun = cpu_ns();
+    for (unsigned burst = 0; burst < bursts; ++burst) {
+      for (unsigned i = 0; i < kBurst; ++i) {
+        std::uint8_t* to = buffers.data() + i * 2048 + kRoom;
+        std::memcpy(to, load.data() + at, 128);
+        at += kSlot;
+        frames[i].start(to, static_cast<std::uint32_t>(length), kRoom, nullptr);
+      }
+      if (at == load.size()) at = 0;
+      if (walked) function(walk, from, frames, kBurst);
+      for (const Frame& frame : frames) arrived += frame.port != kNoPort;
+    }
+    return (cpu_ns() - begun) / bursts / kBurst;
+  };
+  std::vector<double> values;
+  for (unsigned round = 0; round < rounds; ++round) {
+    const double bare = turn(false);
+    values.push_back(turn(true) - bare);
+  }
+  ML2_CHECK(arrived == std::uint64_t{rounds} * bursts * kBurst, "every frame arrives");
+  std::string all;
+  for (const double value : values) all += fmt::format("{}{:.2f}", all.empty() ? "" : ",", value);
+  fmt::print(
+      "{{\"bench\":\"fastpath-walk\",\"case\":\"{}/{}\",\"metric\":\"ns_per_frame\",\"value\":{:.2f},\"unit\":\"ns\","
+      "\"isa\":\"{}\",\"values\":[{}]}}\n",
+      work, size, median(values), to_string(isa), all);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string wanted = argc > 1 ? argv[1] : "";
+  const std::string isa = argc > 2 ? argv[2] : "";
+  const unsigned rounds = argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : 5;
+  const std::vector<std::pair<std::string, std::uint32_t>> sizes = {
+      {"1", 1}, {"10k", 10'000}, {"100k", 100'000}, {"1M", 1'000'000}};
+  for (const std::string work : {"vlan-push", "vlan-pop", "encap", "decap"}) {
+    for (const auto& [size, entries] : sizes) {
+      if (!wanted.empty() && wanted != work && wanted != work + "/" + size) continue;
+      for (const Isa one : supported_isas())
+        if (isa.empty() ? one == best_isa() : isa == to_string(one))
+          measure(work, size, entries, one, std::max(rounds, 1U));
+    }
+  }
+  return 0;
+}
