@@ -44,14 +44,15 @@ struct Outer {
 
 // A prepared outer header. It stands at the end of `bytes`, so that one copy of whole vectors that ends where the inner
 // frame begins puts it in place; up to kSlack bytes before it are overwritten too, which the caller's headroom must have.
+// What patch() asks stands first, so that with IPv4 the rest of it is one cache line (see Output).
 struct Header {
   static constexpr std::size_t kSize = 96;
-  std::uint8_t bytes[kSize] = {};
+  std::uint32_t sum = 0;  // of the IPv4 header without its total length, or of the IPv6 pseudo-header without length
   std::uint8_t length = 0;  // kOverheadV4 or kOverheadV6, four more with a VLAN
   std::uint8_t ip_offset = 0;
   bool ipv6 = false;
   bool udp_checksum = false;
-  std::uint32_t sum = 0;  // of the IPv4 header without its total length, or of the IPv6 pseudo-header without length
+  std::uint8_t bytes[kSize] = {};
 };
 inline constexpr std::size_t kSlack = Header::kSize;  // headroom that an encapsulation needs
 
@@ -100,7 +101,8 @@ inline constexpr std::size_t kSlack = Header::kSize;  // headroom that an encaps
 
 // Completes a header that was copied to `at`, before an inner frame of `inner_length` bytes.
 // udp_source: RFC 7348 section 5 asks for a hash of the inner headers, 49152-65535.
-template <bool kIpv6>
+// kChecksum: header.udp_checksum is looked at (which reads the whole frame); otherwise there is none.
+template <bool kIpv6, bool kChecksum = true>
 ML2_INLINE void patch(const Header& header, std::uint8_t* at, std::size_t inner_length, std::uint16_t udp_source,
                       std::uint32_t vni) {
   std::uint8_t* ip = at + header.ip_offset;
@@ -119,7 +121,7 @@ ML2_INLINE void patch(const Header& header, std::uint8_t* at, std::size_t inner_
   wire::store16(udp, udp_source);
   wire::store_raw(udp + wire::kUdpLengthField, udp_length_raw);
   wire::store32(udp + wire::kUdpLength + 4, vni << 8U);
-  if (header.udp_checksum) {
+  if (kChecksum && header.udp_checksum) {
     std::uint64_t sum = 0;
     if constexpr (kIpv6) {
       sum = header.sum;
@@ -160,6 +162,44 @@ struct Local {
   std::uint16_t udp_port = kUdpPort;
   bool verify_udp_checksum = true;  // RFC 7348 section 5 leaves it to the receiver; zero is always accepted
 };
+
+// What the first 64 bytes of a usual packet to `local` over IPv4 are where `mask` has ones: addresses, types, no options, no
+// fragment, no UDP checksum, the I flag. A packet like that needs no decode(): lengths and the IPv4 checksum are left to see.
+struct Pattern {
+  static constexpr std::size_t kSize = 64;
+  static_assert(kSize <= kOverheadV4 + wire::kEthernetLength);  // every whole packet has so many bytes
+  alignas(64) std::uint8_t bytes[kSize] = {};
+  alignas(64) std::uint8_t mask[kSize] = {};
+};
+
+[[nodiscard]] inline Pattern usual(const Local& local, const std::uint8_t* mac, std::uint16_t vlan) {
+  Pattern pattern;
+  const auto expect = [&pattern](std::size_t offset, const std::uint8_t* bytes, std::size_t size) {
+    std::memcpy(pattern.bytes + offset, bytes, size);
+    std::memset(pattern.mask + offset, 0xff, size);
+  };
+  const auto expect16 = [&pattern](std::size_t offset, std::uint16_t value, std::uint16_t mask) {
+    wire::store16(pattern.bytes + offset, value);
+    wire::store16(pattern.mask + offset, mask);
+  };
+  expect(0, mac, 6);
+  std::size_t ip = wire::kEthernetLength;
+  if (vlan != 0) {
+    expect16(wire::kEthernetType, wire::kTypeVlan, 0xffff);
+    expect16(wire::kEthernetLength, vlan, 0x0fff);
+    ip += wire::kVlanLength;
+  }
+  expect16(ip - 2, wire::kTypeIpv4, 0xffff);
+  expect16(ip, 0x4500, 0xff00);
+  expect16(ip + wire::kIpv4Fragment, 0, 0x3fff);
+  expect16(ip + wire::kIpv4Ttl, wire::kProtocolUdp, 0x00ff);
+  expect(ip + wire::kIpv4Destination, local.address, 4);
+  const std::size_t udp = ip + wire::kIpv4Length;
+  expect16(udp + wire::kUdpDestination, local.udp_port, 0xffff);
+  expect16(udp + wire::kUdpChecksum, 0, 0xffff);
+  expect16(udp + wire::kUdpLength, kFlagVni << 8U, kFlagVni << 8U);
+  return pattern;
+}
 
 // Takes the packet at `ip` apart: `length` bytes from the outer IP header to the end of the frame. Offsets in the result
 // count from `ip`. The Ethernet type has said which IP it is, and it is the one of `local`.

@@ -329,6 +329,8 @@ void Program::publish_attachment(const RecordKeys::Pair& key) {
   if (it->second == 0) return;
   auto output = std::make_unique<Output>();
   output->port = record.port;
+  output->refuses = record.port;
+  output->headroom = wire::kVlanLength;
   output->sequence = output_sequence_[it->second];
   output->tag_raw = __builtin_bswap16(record.vlan);
   output->max_frame = static_cast<std::uint16_t>(port.mtu + wire::kEthernetLength);
@@ -354,6 +356,8 @@ void Program::publish_vtep(std::uint16_t id) {
   outer.udp_checksum = record.udp_checksum != 0;
   auto output = std::make_unique<Output>();
   output->port = record.port;
+  output->refuses = kFromTunnel;
+  output->headroom = vxlan::kSlack;
   output->sequence = output_sequence_[it->second];
   output->tunnel = true;
   output->header = vxlan::prepare(outer);
@@ -420,6 +424,7 @@ void Program::publish_port(std::uint16_t id) {
   std::memcpy(port->local.address, r.local, 16);
   if (r.udp_port != 0) port->local.udp_port = r.udp_port;
   port->local.verify_udp_checksum = r.skip_udp_checksum == 0;
+  if (port->tunnel && !port->local.ipv6) port->usual = vxlan::usual(port->local, r.mac, r.tunnel_vlan);
   if (r.kind == abi::PortKind::Tagged) port->by_vlan = std::make_unique<SegmentIndex[]>(kMaxVlans);
   for (auto it = attachments_.lower_bound({id, std::uint16_t{0}}); it != attachments_.end() && it->first.first == id;
        ++it) {

@@ -31,16 +31,23 @@ inline constexpr std::size_t kMaxVnis = std::size_t{1} << 24U;
 inline constexpr std::size_t kMaxVlans = 4096;
 inline constexpr std::size_t kMaxNeighbours = 262144;
 
+// Who may not leave by an output: frames that came from this port, or, by a tunnel, those that came from one.
+inline constexpr std::uint16_t kFromTunnel = 0xfffe;
+
 // Where a frame goes, and what is put before it: one per (port, segment) attachment and one per VTEP.
 struct alignas(64) Output {
   PortIndex port = kNoPort;
+  std::uint16_t refuses = kNoPort;  // `port`, or of a tunnel kFromTunnel
   // An FDB entry counts only while it has this number: a new number forgets all entries of this output at once.
   std::uint8_t sequence = 0;
   bool tunnel = false;
   std::uint16_t tag_raw = 0;    // 802.1Q tag in wire order as it is stored, 0: untagged
   std::uint16_t max_frame = 0;  // longest frame, as it is before tag or outer header, that may leave here
+  std::uint16_t headroom = 0;   // what it needs before the frame
+  std::uint64_t gap = 0;        // so that the header's IPv4 part is a cache line of its own
   vxlan::Header header;         // of a tunnel
 };
+static_assert(sizeof(Output) == 128);
 
 struct alignas(64) Segment {
   std::uint32_t vni = 0;  // 0: no VXLAN
@@ -93,6 +100,7 @@ struct alignas(64) Port {
   std::uint16_t tunnel_vlan = 0;  // the underlay's VLAN id on this port
   std::uint64_t mac = 0;          // of an uplink: outer destination; as wire::load_mac() reads it
   vxlan::Local local;
+  vxlan::Pattern usual;  // tunnel packets over IPv4
   std::unique_ptr<const VtepIndex> vteps;
   std::unique_ptr<SegmentIndex[]> by_vlan;  // Tagged: kMaxVlans of them
   std::vector<AllowedAddress> allowed;

@@ -26,29 +26,6 @@ ML2_INLINE void drop(Context& context, Frame& frame, Drop reason) {
   bump(context.port_counters.drops[static_cast<std::size_t>(reason)], 1);
 }
 
-// Counts runs of frames to the same counter, so that a burst of one flow touches it once.
-class RunCounter {
- public:
-  ML2_INLINE void add(PacketsBytes& counter, std::uint32_t bytes) {
-    if (&counter != counter_) {
-      finish();
-      counter_ = &counter;
-    }
-    ++packets_;
-    bytes_ += bytes;
-  }
-  ML2_INLINE void finish() {
-    if (packets_ != 0) bump(*counter_, packets_, bytes_);
-    packets_ = 0;
-    bytes_ = 0;
-  }
-
- private:
-  PacketsBytes* counter_ = nullptr;
-  std::uint64_t packets_ = 0;
-  std::uint64_t bytes_ = 0;
-};
-
 ML2_INLINE std::uint16_t ethernet_type(const std::uint8_t* data) { return wire::load16(data + wire::kEthernetType); }
 ML2_INLINE bool is_multicast(std::uint64_t mac) { return (mac & 1U) != 0; }
 

@@ -15,9 +15,20 @@
 namespace ml2::fastpath {
 inline namespace ML2_ISA {
 
+inline constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15ULL;
+
+[[gnu::noinline]] inline std::uint64_t mix_ipv6(std::uint64_t hash, const std::uint8_t* ip) {
+  for (std::size_t i = 0; i < 32; i += 8)
+    hash = (hash ^ wire::load_raw<std::uint64_t>(ip + wire::kIpv6Source + i)) * kOdd ^ (hash >> 29U);
+  const std::uint8_t protocol = ip[wire::kIpv6NextHeader];
+  if (protocol == wire::kProtocolUdp || protocol == wire::kProtocolTcp) {
+    hash ^= wire::load_raw<std::uint32_t>(ip + wire::kIpv6Length);
+  }
+  return hash;
+}
+
 // A hash of the inner headers, the same for all packets of a flow: addresses, and ports where they are certain.
 ML2_INLINE std::uint32_t flow_hash(const std::uint8_t* data, std::size_t length) {
-  constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15ULL;
   std::uint64_t hash = wire::load_raw<std::uint64_t>(data) ^ wire::load_raw<std::uint32_t>(data + 8) * kOdd;
   const std::uint16_t type = ethernet_type(data);
   if (type == wire::kTypeIpv4 && length >= wire::kEthernetLength + wire::kIpv4Length + 4) {
@@ -30,13 +41,7 @@ ML2_INLINE std::uint32_t flow_hash(const std::uint8_t* data, std::size_t length)
       hash ^= wire::load_raw<std::uint32_t>(ip + wire::kIpv4Length);
     }
   } else if (type == wire::kTypeIpv6 && length >= wire::kEthernetLength + wire::kIpv6Length + 4) {
-    const std::uint8_t* ip = data + wire::kEthernetLength;
-    for (std::size_t i = 0; i < 32; i += 8)
-      hash = (hash ^ wire::load_raw<std::uint64_t>(ip + wire::kIpv6Source + i)) * kOdd ^ (hash >> 29U);
-    const std::uint8_t protocol = ip[wire::kIpv6NextHeader];
-    if (protocol == wire::kProtocolUdp || protocol == wire::kProtocolTcp) {
-      hash ^= wire::load_raw<std::uint32_t>(ip + wire::kIpv6Length);
-    }
+    hash = mix_ipv6(hash, data + wire::kEthernetLength);
   }
   hash *= kOdd;
   return static_cast<std::uint32_t>(hash >> 32U);
@@ -61,7 +66,7 @@ ML2_INLINE void copy_tail(std::uint8_t* to, const std::uint8_t* from) {
 #endif
 }
 
-template <bool kIpv6>
+template <bool kIpv6, bool kChecksum>
 ML2_INLINE void encapsulate(Frame& frame, const vxlan::Header& header, std::uint32_t vni) {
   const std::uint32_t hash = frame.has_hash && !frame.from_tunnel ? frame.hash : flow_hash(frame.data, frame.length);
   const auto udp_source = static_cast<std::uint16_t>(0xc000U | hash >> 18U);  // 49152-65535
@@ -69,7 +74,7 @@ ML2_INLINE void encapsulate(Frame& frame, const vxlan::Header& header, std::uint
   constexpr std::size_t kCopied = kIpv6 ? 96 : 64;
   copy_tail<kCopied>(frame.data - kCopied, header.bytes + vxlan::Header::kSize - kCopied);
   std::uint8_t* at = frame.data - header.length;
-  vxlan::patch<kIpv6>(header, at, frame.length, udp_source, vni);
+  vxlan::patch<kIpv6, kChecksum>(header, at, frame.length, udp_source, vni);
   frame.data = at;
   frame.length += header.length;
   frame.headroom = static_cast<std::uint16_t>(frame.headroom - header.length);
@@ -86,21 +91,31 @@ ML2_INLINE void push_tag(Frame& frame, std::uint16_t tag_raw) {
   frame.headroom = static_cast<std::uint16_t>(frame.headroom - wire::kVlanLength);
 }
 
-// Sends `frame`, of `segment`, by `output`.
-ML2_INLINE void leave(Context& context, Frame& frame, OutputIndex index, const Output& output, const Segment& segment,
-                      RunCounter& sent) {
-  if (frame.length > output.max_frame) [[unlikely]]
-    return drop(context, frame, Drop::TooLong);
-  if (frame.headroom < (output.tunnel ? vxlan::kSlack : wire::kVlanLength)) [[unlikely]] {
-    return drop(context, frame, Drop::NoHeadroom);
+// Over IPv6, or with a checksum over the whole frame: apart, so that the usual way keeps its registers.
+[[gnu::noinline]] inline void encapsulate_other(Frame& frame, const vxlan::Header& header, std::uint32_t vni) {
+  if (header.ipv6) {
+    encapsulate<true, true>(frame, header, vni);
+  } else {
+    encapsulate<false, true>(frame, header, vni);
   }
-  sent.add(context.counters.outputs[index], frame.length);
+}
+
+[[gnu::noinline]] inline void stay(Context& context, Frame& frame, const Output& output) {
+  drop(context, frame, frame.length > output.max_frame ? Drop::TooLong : Drop::NoHeadroom);
+}
+
+// Sends `frame`, of `segment`, by `output`.
+ML2_INLINE void leave(Context& context, Frame& frame, OutputIndex index, const Output& output,
+                      const Segment& segment) {
+  if (frame.length > output.max_frame || frame.headroom < output.headroom) [[unlikely]]
+    return stay(context, frame, output);
+  bump(context.counters.outputs[index], 1, frame.length);
   frame.port = output.port;
   if (output.tunnel) {
-    if (output.header.ipv6) {
-      encapsulate<true>(frame, output.header, segment.vni);
+    if (output.header.ipv6 || output.header.udp_checksum) {
+      encapsulate_other(frame, output.header, segment.vni);
     } else {
-      encapsulate<false>(frame, output.header, segment.vni);
+      encapsulate<false, false>(frame, output.header, segment.vni);
     }
   } else if (output.tag_raw != 0) {
     push_tag(frame, output.tag_raw);

@@ -59,33 +59,33 @@ ML2_INLINE std::uint32_t find_in_bucket(const Bucket& bucket, std::uint64_t key)
   }
 }
 
-[[gnu::noinline, gnu::cold]] inline std::uint32_t find_again(const BucketArray& array, std::uint64_t key,
-                                                             std::uint64_t hash) {
-  // An entry moved while this one was looked for. Moves are rare; a few more tries settle it.
+// Not in the first bucket: perhaps in the second, or it moved while it was looked for. Moves are rare; a few more tries
+// settle it.
+[[gnu::noinline]] inline std::uint32_t find_second(const BucketArray& array, const Bucket& first, std::uint64_t key,
+                                                   std::uint64_t moves) {
+  const Bucket& second = array.buckets[second_bucket(bucket_hash(key, array.seed), array.mask)];
+  if (load_shared(first.spilled) != 0) {
+    const std::uint32_t value = find_in_bucket(second, key);
+    if (value != kMiss) return value;
+  }
   for (int attempt = 0; attempt < 16; ++attempt) {
-    const std::uint64_t moves = load_shared(array.moves);
-    for (const std::uint64_t at : {first_bucket(hash, array.mask), second_bucket(hash, array.mask)}) {
-      const std::uint32_t value = find_in_bucket(array.buckets[at], key);
+    const std::uint64_t now = load_shared(array.moves);
+    if (now == moves) break;
+    moves = now;
+    for (const Bucket* bucket : {&first, &second}) {
+      const std::uint32_t value = find_in_bucket(*bucket, key);
       if (value != kMiss) return value;
     }
-    if (load_shared(array.moves) == moves) break;
   }
   return kMiss;
 }
 
-// `moves` is array.moves as it was before.
-ML2_INLINE std::uint32_t find(const BucketArray& array, std::uint64_t key, std::uint64_t hash, std::uint64_t moves) {
-  const Bucket& first = array.buckets[first_bucket(hash, array.mask)];
-  std::uint32_t value = find_in_bucket(first, key);
+// `first` is the key's first bucket, `moves` is array.moves as it was before.
+ML2_INLINE std::uint32_t find(const BucketArray& array, const Bucket& first, std::uint64_t key, std::uint64_t moves) {
+  const std::uint32_t value = find_in_bucket(first, key);
   if (value != kMiss) [[likely]]
     return value;
-  if (load_shared(first.spilled) != 0) {
-    value = find_in_bucket(array.buckets[second_bucket(hash, array.mask)], key);
-    if (value != kMiss) return value;
-  }
-  if (load_shared(array.moves) == moves) [[likely]]
-    return kMiss;
-  return find_again(array, key, hash);
+  return find_second(array, first, key, moves);
 }
 
 }  // namespace ML2_ISA

@@ -13,7 +13,6 @@ namespace ml2::fastpath {
 inline namespace ML2_ISA {
 
 [[gnu::noinline]] inline void flood(Context& context, Frame& frame, const Segment& segment) {
-  RunCounter counted;
   // One behind: a receiver is served when the next is known, so that the last one gets the frame itself.
   OutputIndex last = 0;
   const auto receiver = [&](OutputIndex index) {
@@ -31,7 +30,7 @@ inline namespace ML2_ISA {
     copy.from_tunnel = frame.from_tunnel;
     copy.has_hash = frame.has_hash;
     copy.hash = frame.hash;
-    leave(context, copy, now, *output, segment, counted);
+    leave(context, copy, now, *output, segment);
     context.sink->send(context.sink, copy);
   };
   for (const OutputIndex member : segment.members) {
@@ -43,10 +42,8 @@ inline namespace ML2_ISA {
       if (load_shared(context.tables.outputs[vtep]) != nullptr) receiver(vtep);
   }
   const Output* output = load_shared(context.tables.outputs[last]);
-  counted.finish();
   if (last == 0 || output == nullptr) return drop(context, frame, Drop::NoReceivers);
-  leave(context, frame, last, *output, segment, counted);
-  counted.finish();
+  leave(context, frame, last, *output, segment);
 }
 
 }  // namespace ML2_ISA

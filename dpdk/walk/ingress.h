@@ -27,7 +27,7 @@ ML2_INLINE void pop_tag(Frame& frame) {
 // source MAC (read before a tag was taken off: a load of bytes that were just stored in two pieces has to wait), `vlan` the
 // tag that it had.
 ML2_INLINE void enter(Context& context, Frame& frame, SegmentIndex index, const Segment& segment, std::uint16_t type,
-                      std::uint64_t source, std::uint16_t vlan, RunCounter& accepted) {
+                      std::uint64_t source, std::uint16_t vlan) {
   if ((type == wire::kTypeVlan || type == wire::kTypeServiceVlan) && !segment.vlan_transparent) [[unlikely]] {
     return drop(context, frame, Drop::InnerVlan);
   }
@@ -39,7 +39,7 @@ ML2_INLINE void enter(Context& context, Frame& frame, SegmentIndex index, const 
     }
   }
   frame.segment = index;
-  accepted.add(context.counters.segments[index], frame.length);
+  bump(context.counters.segments[index], 1, frame.length);
   if (type != wire::kTypeIpv4 && segment.answer_neighbours && !frame.from_tunnel) [[unlikely]] {
     answer(context, frame, type, vlan);
   }
@@ -83,7 +83,7 @@ ML2_INLINE OutputIndex find_vtep(const VtepIndex& index, const std::uint8_t* add
 
 // Takes the outer header off. True: done with the frame (it is in its segment, or dropped). False: not a tunnel packet to us.
 template <bool kIpv6>
-ML2_INLINE bool decapsulate(Context& context, Frame& frame, std::size_t ip_offset, RunCounter& accepted) {
+ML2_INLINE bool decapsulate(Context& context, Frame& frame, std::size_t ip_offset) {
   const std::uint8_t* ip = frame.data + ip_offset;
   const vxlan::Packet packet = vxlan::decode<kIpv6>(context.port.local, ip, frame.length - ip_offset);
   if (packet.fault != vxlan::Fault::None) [[unlikely]] {
@@ -113,11 +113,12 @@ ML2_INLINE bool decapsulate(Context& context, Frame& frame, std::size_t ip_offse
   frame.length = packet.inner_length;
   frame.from_tunnel = true;
   bump(context.counters.from_vteps[vtep], 1, frame.length);
-  enter(context, frame, index, *segment, ethernet_type(frame.data), source_mac(frame), 0, accepted);
+  enter(context, frame, index, *segment, ethernet_type(frame.data), source_mac(frame), 0);
   return true;
 }
 
-ML2_INLINE void classify_access(Context& context, Frame& frame, const Segment* segment, RunCounter& accepted) {
+[[gnu::noinline]] inline void classify_access(Context& context, Frame& frame) {
+  const Segment* segment = load_shared(context.tables.segments[context.port.untagged]);
   if (frame.length < wire::kEthernetLength) [[unlikely]]
     return drop(context, frame, Drop::Runt);
   std::uint16_t type = ethernet_type(frame.data);
@@ -133,10 +134,10 @@ ML2_INLINE void classify_access(Context& context, Frame& frame, const Segment* s
     pop_tag(frame);
     type = ethernet_type(frame.data);
   }
-  enter(context, frame, context.port.untagged, *segment, type, source, 0, accepted);
+  enter(context, frame, context.port.untagged, *segment, type, source, 0);
 }
 
-ML2_INLINE void classify_tagged(Context& context, Frame& frame, RunCounter& accepted) {
+[[gnu::noinline]] inline void classify_tagged(Context& context, Frame& frame) {
   if (frame.length < wire::kEthernetLength) [[unlikely]]
     return drop(context, frame, Drop::Runt);
   const Port& port = context.port;
@@ -153,9 +154,9 @@ ML2_INLINE void classify_tagged(Context& context, Frame& frame, RunCounter& acce
   }
   if (port.tunnel && vlan == port.tunnel_vlan && wire::load_mac(frame.data) == port.mac) {
     if (type == wire::kTypeIpv4 && !port.local.ipv6) {
-      if (decapsulate<false>(context, frame, ip_offset, accepted)) return;
+      if (decapsulate<false>(context, frame, ip_offset)) return;
     } else if (type == wire::kTypeIpv6 && port.local.ipv6) {
-      if (decapsulate<true>(context, frame, ip_offset, accepted)) return;
+      if (decapsulate<true>(context, frame, ip_offset)) return;
     }
   }
   const SegmentIndex index = vlan == 0 ? port.untagged : port.by_vlan ? port.by_vlan[vlan] : SegmentIndex{0};
@@ -166,7 +167,7 @@ ML2_INLINE void classify_tagged(Context& context, Frame& frame, RunCounter& acce
   }
   const std::uint64_t source = source_mac(frame);
   if (ip_offset != wire::kEthernetLength) pop_tag(frame);
-  enter(context, frame, index, *segment, type, source, vlan, accepted);
+  enter(context, frame, index, *segment, type, source, vlan);
 }
 
 }  // namespace ML2_ISA

@@ -2,109 +2,101 @@
 #include "dpdk/walk/walk.h"
 
 #include "dpdk/walk/flood.h"
-#include "dpdk/walk/ingress.h"
+#include "dpdk/walk/plain.h"
 
 namespace ml2::fastpath {
 inline namespace ML2_ISA {
 
 namespace {
 
-// A frame whose destination the FDB does not know, or no longer.
-[[gnu::noinline]] void unknown(Context& context, Frame& frame, const Segment& segment) {
-  if (!segment.flood_unknown) return drop(context, frame, Drop::UnknownUnicast);
-  flood(context, frame, segment);
+// A frame whose destination the FDB does not know, or no longer; or which nobody may look up: a broadcast, or a frame that
+// has left the walk already (no segment).
+[[gnu::noinline]] void astray(Context& context, Frame& frame) {
+  if (frame.segment == 0) return;
+  const Segment* segment = load_shared(context.tables.segments[frame.segment]);
+  if (segment == nullptr) return drop(context, frame, Drop::VlanNotAllowed);
+  if (!is_multicast(frame.data[0]) && !segment->flood_unknown) return drop(context, frame, Drop::UnknownUnicast);
+  flood(context, frame, *segment);
 }
 
-// A segment's pointer is asked for once per run of frames of the same segment; it may be gone by now.
-struct SegmentCache {
-  SegmentIndex index = 0;
-  const Segment* segment = nullptr;
-};
-ML2_INLINE const Segment* segment_of(const Context& context, SegmentCache& cache, SegmentIndex index) {
-  if (cache.index != index) {
-    cache.index = index;
-    cache.segment = load_shared(context.tables.segments[index]);
-  }
-  return cache.segment;
+[[gnu::noinline]] void back_again(Context& context, Frame& frame) {
+  drop(context, frame, frame.from_tunnel ? Drop::TunnelToTunnel : Drop::SamePort);
 }
 
+// A key that is in no table: a group's address.
+constexpr std::uint64_t kNobody = 1;
+
+// Three passes over the burst: hash and prefetch, compare, and send. What the passes ask of the tables again and again is in
+// variables of their own: of what `context` points to, the compiler must think that a store into a frame has changed it.
 ML2_INLINE void forward(Context& context, Frame* frames, unsigned count) {
   const BucketArray& fdb = *load_shared(*context.tables.fdb);
-  std::uint64_t keys[kBurst];
-  std::uint64_t hashes[kBurst];
-  for (unsigned i = 0; i < count; ++i) {
-    if (frames[i].segment == 0) continue;
-    keys[i] = fdb_key(wire::load_mac(frames[i].data), frames[i].segment);
-    hashes[i] = bucket_hash(keys[i], fdb.seed);
-    __builtin_prefetch(&fdb.buckets[first_bucket(hashes[i], fdb.mask)]);
-  }
   const std::uint64_t moves = load_shared(fdb.moves);
-  SegmentCache cache;
-  RunCounter sent;
+  std::uint64_t keys[kBurst];
+  const Bucket* buckets[kBurst];
+  std::uint32_t values[kBurst];
+  for (unsigned i = 0; i < count; ++i) {
+    keys[i] = frames[i].segment == 0 ? kNobody : fdb_key(wire::load_mac(frames[i].data), frames[i].segment);
+    buckets[i] = &fdb.buckets[first_bucket(bucket_hash(keys[i], fdb.seed), fdb.mask)];
+    __builtin_prefetch(buckets[i]);
+  }
+  for (unsigned i = 0; i < count; ++i) values[i] = find(fdb, *buckets[i], keys[i], moves);
+
+  const Segment* const* const segments = context.tables.segments;
+  const Output* const* const outputs = context.tables.outputs;
+  const PortIndex from = context.from;
+  SegmentIndex index = 0;
+  const Segment* segment = nullptr;
   for (unsigned i = 0; i < count; ++i) {
     Frame& frame = frames[i];
-    if (frame.segment == 0) continue;
-    const Segment* segment = segment_of(context, cache, frame.segment);
-    if (segment == nullptr) [[unlikely]] {
-      drop(context, frame, Drop::VlanNotAllowed);
+    const FdbValue value = unpack(values[i]);
+    if (values[i] == kMiss) [[unlikely]] {
+      astray(context, frame);
       continue;
     }
-    if (is_multicast(keys[i])) {
-      flood(context, frame, *segment);
+    if (frame.segment != index) {
+      index = frame.segment;
+      segment = load_shared(segments[index]);
+    }
+    const Output* output = load_shared(outputs[value.output]);
+    if (output == nullptr || segment == nullptr || value.segment_sequence != segment->sequence ||
+        value.output_sequence != output->sequence) [[unlikely]] {
+      astray(context, frame);
       continue;
     }
-    const std::uint32_t found = find(fdb, keys[i], hashes[i], moves);
-    const FdbValue value = unpack(found);
-    const Output* output = found == kMiss ? nullptr : load_shared(context.tables.outputs[value.output]);
-    if (output == nullptr || value.segment_sequence != segment->sequence || value.output_sequence != output->sequence)
-        [[unlikely]] {
-      unknown(context, frame, *segment);
+    if (output->refuses == (frame.from_tunnel ? kFromTunnel : from)) [[unlikely]] {
+      back_again(context, frame);
       continue;
     }
-    if (frame.from_tunnel) {
-      if (output->tunnel) [[unlikely]] {
-        drop(context, frame, Drop::TunnelToTunnel);
-        continue;
-      }
-    } else if (output->port == context.from && !output->tunnel) [[unlikely]] {
-      drop(context, frame, Drop::SamePort);
-      continue;
-    }
-    leave(context, frame, value.output, *output, *segment, sent);
+    leave(context, frame, value.output, *output, *segment);
   }
-  sent.finish();
 }
 
 }  // namespace
 
 void walk_burst(Walk& walk, PortIndex from, Frame* frames, unsigned count) {
   PortCounters& counters = walk.counters->ports[from];
-  std::uint64_t bytes = 0;
-  for (unsigned i = 0; i < count; ++i) bytes += frames[i].length;
-  bump(counters.received, count, bytes);
-
   static const Port kNone;
   const Port* port = load_shared(walk.tables->ports[from]);
   Context context{*walk.tables, *walk.counters, walk.sink, counters, from, port != nullptr ? *port : kNone};
-  if (port == nullptr) [[unlikely]] {
-    for (unsigned i = 0; i < count; ++i) drop(context, frames[i], Drop::NoPort);
+  std::uint64_t bytes = 0;
+  if (port == nullptr || port->kind == Port::Kind::Wire) [[unlikely]] {
+    for (unsigned i = 0; i < count; ++i) {
+      bytes += frames[i].length;
+      if (port == nullptr) {
+        drop(context, frames[i], Drop::NoPort);
+      } else {
+        to_exception(context, frames[i]);
+      }
+    }
+    bump(counters.received, count, bytes);
     return;
   }
-  RunCounter accepted;
-  switch (port->kind) {
-    case Port::Kind::Access: {
-      const Segment* segment = load_shared(walk.tables->segments[port->untagged]);
-      for (unsigned i = 0; i < count; ++i) classify_access(context, frames[i], segment, accepted);
-      break;
-    }
-    case Port::Kind::Tagged:
-      for (unsigned i = 0; i < count; ++i) classify_tagged(context, frames[i], accepted);
-      break;
-    case Port::Kind::Wire:
-      for (unsigned i = 0; i < count; ++i) to_exception(context, frames[i]);
-      return;
+  if (port->kind == Port::Kind::Access) {
+    bytes = classify_plain_access(context, frames, count, [&](Frame& frame) { classify_access(context, frame); });
+  } else {
+    bytes = classify_plain_tagged(context, frames, count, [&](Frame& frame) { classify_tagged(context, frame); });
   }
-  accepted.finish();
+  bump(counters.received, count, bytes);
   forward(context, frames, count);
 }
 
@@ -112,12 +104,12 @@ void find_burst(const BucketArray& array, const std::uint64_t* keys, std::uint32
   const std::uint64_t moves = load_shared(array.moves);
   for (unsigned done = 0; done < count; done += kBurst) {
     const unsigned now = count - done < kBurst ? count - done : kBurst;
-    std::uint64_t hashes[kBurst];
+    const Bucket* buckets[kBurst];
     for (unsigned i = 0; i < now; ++i) {
-      hashes[i] = bucket_hash(keys[done + i], array.seed);
-      __builtin_prefetch(&array.buckets[first_bucket(hashes[i], array.mask)]);
+      buckets[i] = &array.buckets[first_bucket(bucket_hash(keys[done + i], array.seed), array.mask)];
+      __builtin_prefetch(buckets[i]);
     }
-    for (unsigned i = 0; i < now; ++i) values[done + i] = find(array, keys[done + i], hashes[i], moves);
+    for (unsigned i = 0; i < now; ++i) values[done + i] = find(array, *buckets[i], keys[done + i], moves);
   }
 }
 
