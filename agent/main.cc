@@ -24,6 +24,7 @@
 #include "agent/control/control.h"
 #include "agent/control/metrics_listener.h"
 #include "agent/control/notify.h"
+#include "agent/control/pid_file.h"
 #include "agent/control/process_shim.h"
 #include "agent/control/rights.h"
 #include "agent/intent/ml2_db_source.h"
@@ -126,6 +127,7 @@ class Agent {
   std::string ovs_rundir_;
   ovsdb::IdlDatabase::Options vswitch_options_;
   std::unique_ptr<control::Control> control_;
+  std::unique_ptr<control::PidFile> pid_file_;
   std::unique_ptr<ovsdb::Database> vswitch_;
   std::unique_ptr<ovsdb::Database> ml2_;
   std::unique_ptr<nl::NlKernel> kernel_;
@@ -145,6 +147,14 @@ Status Agent::open_vswitch(const Flags& flags) {
     auto control = control::Control::open(flags.ctl);
     if (!control) return forward_error(control);
     control_ = std::move(*control);
+    auto pid_file = control::PidFile::take(ovs_rundir_, flags.ctl);
+    if (!pid_file && pid_file.error().kind == ErrorKind::Conflict) return forward_error(pid_file);
+    if (pid_file) {
+      pid_file_ = std::move(*pid_file);
+    } else {
+      log::warn("agent", "{}: `ovs-appctl -t ml2-agent` does not find this agent, -t {} does",
+                pid_file.error().message, flags.ctl);
+    }
   }
   auto vswitch = ovsdb::IdlDatabase::open(vswitch_options_);
   if (!vswitch) return forward_error(vswitch);
@@ -431,6 +441,8 @@ std::vector<ManSection> man_sections() {
       {"FILES",
        ".TP\n/etc/ml2\\-agent/openvswitch_agent.ini\nthe package's configuration file\n"
        ".TP\n/run/ml2\\-agent/ml2\\-agent.ctl\nthe control socket; its lock keeps a second agent away\n"
+       ".TP\n/run/openvswitch/ml2\\-agent.pid\nby which \\fBovs\\-appctl \\-t ml2\\-agent\\fR finds the agent; its "
+       "lock keeps a second one away from this Open vSwitch\n"
        ".TP\n/run/openvswitch/db.sock, /run/openvswitch/*.mgmt\nOpen vSwitch, as it listens\n"},
       {"SEE ALSO", ".BR ml2\\-agent.conf (5),\n.BR ml2ctl (1),\n.BR ovs\\-appctl (8)\n"}};
 }

@@ -1,6 +1,6 @@
 // status: the agent's state for a person and for a program.
 //
-// Where in the walk: `ml2ctl status`, and `ovs-appctl -t .../ml2-agent.ctl status [json]`.
+// Where in the walk: `ml2ctl status`, and `ovs-appctl -t ml2-agent status [json]`.
 // Threading: pure functions over the reconciler's state. Failure: none.
 // What it does not do: no history, no metrics.
 #pragma once

@@ -1,10 +1,13 @@
 // agent/control: the socket's lock and rights, and status for people and programs.
 #include "agent/control/control.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -14,6 +17,7 @@
 #include "agent/control/explain.h"
 #include "agent/control/metrics.h"
 #include "agent/control/metrics_listener.h"
+#include "agent/control/pid_file.h"
 #include "agent/control/status.h"
 #include "datapath/compile/compile.h"
 #include "tests/fakes/fake_node.h"
@@ -61,6 +65,33 @@ TEST_F(Socket, APlaceThatCannotBeMadeIsNamed) {
   const auto control = Control::open(directory_ + "/file/agent.ctl");
   ASSERT_FALSE(control);
   EXPECT_THAT(control.error().message, HasSubstr(directory_ + "/file"));
+}
+
+TEST_F(Socket, ThePidFileLeadsToTheSocketAndKeepsASecondAgentAway) {
+  const std::string link = fmt::format("{}/ml2-agent.{}.ctl", directory_, getpid());
+  // As after kill -9: the file and the link of a process that is gone.
+  ASSERT_EQ(std::system(
+                fmt::format("echo 1234567 > {0}/ml2-agent.pid; ln -s /nowhere {0}/ml2-agent.1234567.ctl", directory_)
+                    .c_str()),
+            0);
+  {
+    const auto taken = PidFile::take(directory_, directory_ + "/x.ctl");
+    ASSERT_TRUE(taken) << taken.error().message;
+    EXPECT_EQ(std::filesystem::read_symlink(link), directory_ + "/x.ctl");
+    EXPECT_FALSE(std::filesystem::is_symlink(directory_ + "/ml2-agent.1234567.ctl"));
+    const pid_t other = fork();  // the lock is the process's own
+    if (other == 0) {
+      const auto second = PidFile::take(directory_, directory_ + "/y.ctl");
+      const bool right = !second && second.error().kind == ErrorKind::Conflict &&
+                         second.error().message.find(std::to_string(getppid())) != std::string::npos;
+      _exit(right ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(other, &status, 0), other);
+    EXPECT_EQ(status, 0) << "a second agent is refused, and told the first one's process";
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(directory_));
+  EXPECT_EQ(PidFile::take(directory_ + "/none", "x").error().kind, ErrorKind::Transient);
 }
 
 const Uuid kPort = *Uuid::parse("22222222-0000-4000-8000-000000000001");
