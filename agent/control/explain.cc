@@ -13,6 +13,7 @@
 #include "datapath/base/poll_loop.h"
 #include "datapath/base/text.h"
 #include "datapath/compile/compile.h"
+#include "datapath/openflow/pipeline.h"
 
 namespace ml2::control {
 namespace {
@@ -116,6 +117,42 @@ json flows_json(const Reconciler& reconciler, const Uuid& id, const Port* port, 
     if (!flows.empty()) result[bridge] = std::move(flows);
   }
   return result;
+}
+
+// What anti-spoofing has dropped of this port's, by the counters of its own drop flows (compile/flows_antispoof.cc).
+std::vector<std::string> spoofed(const Reconciler& reconciler, const Uuid& id, const FlowCounts& counts) {
+  std::vector<std::string> hints;
+  const auto switches = reconciler.switches();
+  const auto bridge = switches.find(reconciler.node().integration_bridge);
+  const auto counted = counts.find(reconciler.node().integration_bridge);
+  if (bridge == switches.end() || bridge->second->flows() == nullptr || counted == counts.end()) {
+    return hints;
+  }
+  const std::uint64_t own = cookie_of_port(id);
+  const auto dropped_in = [&](of::IntTable table) {
+    std::uint64_t packets = 0;
+    for (const auto& [key, body] : *bridge->second->flows()) {
+      if (key.table != of::number(table) || body.cookie != own || body.actions != "drop") continue;
+      if (const auto count = counted->second.find(key); count != counted->second.end())
+        packets += count->second.packets;
+    }
+    return packets;
+  };
+  if (const std::uint64_t packets = dropped_in(of::IntTable::ArpSpoof); packets > 0) {
+    hints.push_back(
+        fmt::format("anti-spoofing has dropped {} frames of ARP or neighbour advertisements for addresses "
+                    "that this port may not have; if it shall: ml2ctl port set {} --allowed-address "
+                    "ip-address=ADDRESS",
+                    packets, id.to_string()));
+  }
+  if (const std::uint64_t packets = dropped_in(of::IntTable::MacSpoof); packets > 0) {
+    hints.push_back(
+        fmt::format("anti-spoofing has dropped {} frames from MACs that are not this port's; if it shall send "
+                    "them: ml2ctl port set {} --allowed-address ip-address=ADDRESS,mac-address=MAC, or "
+                    "--disable-port-security",
+                    packets, id.to_string()));
+  }
+  return hints;
 }
 
 void put_port(json& root, const Port& port) {
@@ -252,6 +289,7 @@ json explain_json(const Reconciler& reconciler, const Uuid& id, const FlowCounts
   if (state.interface.empty()) {
     for (std::string& hint : near_misses(reconciler, id, port)) warnings.push_back(std::move(hint));
   }
+  for (std::string& hint : spoofed(reconciler, id, counts)) warnings.push_back(std::move(hint));
   root["held"] = reconciler.plan().held;
   root["flows"] = flows_json(reconciler, id, port, counts);
   root["last_error"] = last_error(reconciler);

@@ -161,6 +161,9 @@ class AddressesTest(SystemTest):
         wait_until(lambda: all(self.counted(one, table) >= count + 3 for table, count in zip((24, 25), before)), 10,
                    "three are counted in each table")
         self.saw(f"dropped and counted: {self.counted(one, 24)} in table 24, {self.counted(one, 25)} in table 25")
+        warnings = self.ml2ctl_json("explain", port)["warnings"]
+        self.assertEqual(sum("anti-spoofing has dropped" in warning for warning in warnings), 2, warnings)
+        self.saw(f"explain: {warnings}")
         self.assertEqual(len(self.seen(first, second, f"arp host {first.ip4} and arp[6:2] == 2 and ether src {mac} "
                                        "and ether broadcast", ("reply", first.ip4))), 1, "its own address passes")
 

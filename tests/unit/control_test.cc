@@ -218,6 +218,21 @@ TEST_F(Explained, AWiredPortShowsItsFlowsWithCounters) {
   }
 }
 
+TEST_F(Explained, WhatAntiSpoofingDropsIsAWarning) {
+  fake_.plug("tap1", kPort);
+  fake_.run();
+  EXPECT_THAT(explain()["warnings"].dump(), Not(HasSubstr("anti-spoofing")));
+  const of::FlowSet flows = fake_.of_switch("br-int").table();
+  for (const auto& [key, body] : flows) {
+    if (body.cookie != cookie_of_port(kPort) || body.actions != "drop") continue;
+    fake_.of_switch("br-int").count(key, key.table);
+  }
+  const std::string warnings = explain()["warnings"].dump();
+  EXPECT_THAT(warnings, HasSubstr("dropped 24 frames of ARP or neighbour advertisements"));
+  EXPECT_THAT(warnings, HasSubstr("dropped 25 frames from MACs"));
+  EXPECT_THAT(warnings, HasSubstr("--allowed-address"));
+}
+
 TEST_F(Explained, APortIsFoundByNameIdInterfaceAndStartOfItsId) {
   fake_.plug("tap1", kPort);
   fake_.run();
