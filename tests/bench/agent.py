@@ -83,6 +83,34 @@ class Ovsdb:
         self.socket.close()
 
 
+def cpu_ms_of(pid):
+    """CPU time of a process and all of its threads, by the scheduler's clock."""
+    total, directory = 0, f"/proc/{pid}/task"
+    for task in os.listdir(directory):
+        with open(f"{directory}/{task}/schedstat", encoding="ascii") as text:
+            total += int(text.read().split()[0])
+    return total / 1e6
+
+
+def rss_mb_of(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as text:
+        fields = dict(line.split(":", 1) for line in text)
+    return int(fields["VmRSS"].split()[0]) / 1024
+
+
+def quiet_cpu_ms(cpu_ms, seconds, deadline, who):
+    """Waits until a process does nothing for a while; its CPU time then. cpu_ms: asks for it."""
+    end, last, since = time.monotonic() + deadline, cpu_ms(), time.monotonic()
+    while time.monotonic() - since < seconds:
+        if time.monotonic() > end:
+            raise LabError(f"{who} does not come to rest")
+        time.sleep(0.05)
+        now = cpu_ms()
+        if now - last > 0.3:
+            last, since = now, time.monotonic()
+    return cpu_ms()
+
+
 class BenchLab(Lab):
     """One node, and nothing around it."""
 
@@ -107,8 +135,10 @@ class BenchLab(Lab):
 
 
 class Node:
-    def __init__(self, lab, ports):
-        self.lab, self.ports, self.hv = lab, ports, lab[1]
+    """emit: takes each figure."""
+
+    def __init__(self, lab, ports, emit=emit):
+        self.lab, self.ports, self.hv, self.emit = lab, ports, lab[1], emit
         self.ovs = Ovsdb(self.hv.db_sock, "Open_vSwitch")
         self.ml2 = Ovsdb(self.hv.db_sock, "ML2")
         self.networks = [(str(uuid.uuid4()), str(uuid.uuid4()), str(uuid.uuid4())) for _ in range(max(1, ports // 5))]
@@ -189,28 +219,13 @@ class Node:
     # --- the agent
 
     def cpu_ms(self):
-        total, directory = 0, f"/proc/{self.hv.agent.pid}/task"
-        for task in os.listdir(directory):
-            with open(f"{directory}/{task}/schedstat", encoding="ascii") as text:
-                total += int(text.read().split()[0])
-        return total / 1e6
+        return cpu_ms_of(self.hv.agent.pid)
 
     def quiet(self, seconds=0.6, deadline=120):
-        """Waits until the agent does nothing for a while; its CPU time then."""
-        end, last, since = time.monotonic() + deadline, self.cpu_ms(), time.monotonic()
-        while time.monotonic() - since < seconds:
-            if time.monotonic() > end:
-                raise LabError("the agent does not come to rest")
-            time.sleep(0.05)
-            now = self.cpu_ms()
-            if now - last > 0.3:
-                last, since = now, time.monotonic()
-        return self.cpu_ms()
+        return quiet_cpu_ms(self.cpu_ms, seconds, deadline, "the agent")
 
     def memory_mb(self):
-        with open(f"/proc/{self.hv.agent.pid}/status", encoding="ascii") as text:
-            fields = dict(line.split(":", 1) for line in text)
-        return int(fields["VmRSS"].split()[0]) / 1024
+        return rss_mb_of(self.hv.agent.pid)
 
     def flow_mods(self):
         return self.hv.status()["counters"]["flow_mods"]
@@ -246,15 +261,15 @@ class Node:
         begin = time.monotonic()
         self.start_agent()
         cpu = self.converge(600)
-        emit(case, "wall_s", time.monotonic() - begin, "s")
-        emit(case, "agent_cpu_ms", cpu, "ms")
-        emit(case, "flow_mods", self.flow_mods(), "flow mods")
-        emit(case, "rss_mb", self.memory_mb(), "MB")
+        self.emit(case, "wall_s", time.monotonic() - begin, "s")
+        self.emit(case, "agent_cpu_ms", cpu, "ms")
+        self.emit(case, "flow_mods", self.flow_mods(), "flow mods")
+        self.emit(case, "rss_mb", self.memory_mb(), "MB")
 
     def idle(self):
         before = self.quiet(1.5)
         time.sleep(5)
-        emit(f"idle/{self.ports}", "agent_cpu_ms", self.cpu_ms() - before, "ms in 5 s")
+        self.emit(f"idle/{self.ports}", "agent_cpu_ms", self.cpu_ms() - before, "ms in 5 s")
 
     def one_port(self, times=7):
         case, cpus, walls, mods = f"one-port/{self.ports}", [], [], []
@@ -270,9 +285,9 @@ class Node:
             walls.append((time.monotonic() - begin) * 1000)
             cpus.append(self.quiet() - before)
             mods.append(self.flow_mods() - mods_before)
-        emit(case, "agent_cpu_ms", statistics.median(cpus), "ms")
-        emit(case, "wall_ms", statistics.median(walls), "ms")
-        emit(case, "flow_mods", statistics.median(mods), "flow mods")
+        self.emit(case, "agent_cpu_ms", statistics.median(cpus), "ms")
+        self.emit(case, "wall_ms", statistics.median(walls), "ms")
+        self.emit(case, "flow_mods", statistics.median(mods), "flow mods")
 
     def restart(self):
         case = f"restart/{self.ports}"
@@ -283,9 +298,9 @@ class Node:
         status = self.hv.status()
         if not (status["in_sync"] and status["plan_empty"]):
             raise LabError(f"the agent has more to do: {status}")
-        emit(case, "agent_cpu_ms", cpu, "ms")
-        emit(case, "flow_mods", status["counters"]["flow_mods"], "flow mods")
-        emit(case, "rss_mb", self.memory_mb(), "MB")
+        self.emit(case, "agent_cpu_ms", cpu, "ms")
+        self.emit(case, "flow_mods", status["counters"]["flow_mods"], "flow mods")
+        self.emit(case, "rss_mb", self.memory_mb(), "MB")
 
     def flow_count(self):
         done = self.hv.run("ovs-ofctl", "-O", "OpenFlow14", "dump-aggregate", "br-int", check=False)
@@ -306,8 +321,8 @@ class Node:
         if with_agent:
             self.start_agent()
         wait_until(lambda: self.flow_count() >= flows, 120, "the flows are back", interval=0.02)
-        emit(case, "flows_back_ms", (time.monotonic() - begin) * 1000, "ms")
-        emit(case, "agent_cpu_ms", self.quiet() - before, "ms")
+        self.emit(case, "flows_back_ms", (time.monotonic() - begin) * 1000, "ms")
+        self.emit(case, "agent_cpu_ms", self.quiet() - before, "ms")
 
 
 def main():
