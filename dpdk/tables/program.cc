@@ -199,6 +199,20 @@ void Program::validate(Records<abi::Port>& ports, Records<abi::Segment>& segment
 
 Applied Program::apply(Batch batch) {
   Applied applied;
+  // Most deltas are about stations only; they cost nothing of what the network's size is.
+  const auto none = [](const auto&... changes) { return (... && (changes.put.empty() && changes.remove.empty())); };
+  if (batch.full || !none(batch.ports, batch.segments, batch.attachments, batch.vteps, batch.floods, batch.allowed)) {
+    apply_objects(batch, applied);
+  }
+  apply_fdb(batch.fdb, batch.full, applied);
+  apply_neighbours(batch.neighbours, batch.full, batch.full || !none(batch.segments), applied);
+  devices_.serve();
+  generation_ = batch.generation;
+  retired_.run();
+  return applied;
+}
+
+void Program::apply_objects(const Batch& batch, Applied& applied) {
   auto ports = next(ports_, batch.ports, batch.full);
   auto segments = next(segments_, batch.segments, batch.full);
   auto attachments = next(attachments_, batch.attachments, batch.full);
@@ -275,13 +289,6 @@ Applied Program::apply(Batch batch) {
   });
   publish(dirty);
   for (const std::uint16_t id : close) devices_.close(id);
-
-  apply_fdb(batch.fdb, batch.full, applied);
-  apply_neighbours(batch.neighbours, batch.full, applied);
-  devices_.serve();
-  generation_ = batch.generation;
-  retired_.run();
-  return applied;
 }
 
 void Program::publish(Dirty& dirty) {

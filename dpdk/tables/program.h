@@ -133,6 +133,8 @@ class Program {
                 Records<abi::Vtep>& vteps, Records<abi::Flood>& floods, Records<abi::Allowed>& allowed,
                 Applied& applied);
 
+  // All kinds but FDB entries and neighbours.
+  void apply_objects(const Batch& batch, Applied& applied);
   void publish(Dirty& dirty);
   void publish_attachment(const RecordKeys::Pair& key);
   void publish_vtep(std::uint16_t id);
@@ -153,7 +155,8 @@ class Program {
   bool put_fdb(const abi::Fdb& record, Applied& applied);
   bool remove_fdb(std::uint64_t key);
   [[nodiscard]] abi::Fdb fdb_record(std::uint64_t key, std::uint32_t value) const;
-  void apply_neighbours(const Batch::Changes<abi::Neighbour>& changes, bool full, Applied& applied);
+  // `segments`: some may be gone, and their neighbours with them.
+  void apply_neighbours(const Batch::Changes<abi::Neighbour>& changes, bool full, bool segments, Applied& applied);
   bool put_neighbour(const abi::Neighbour& record, Applied& applied);
   bool remove_neighbour(std::uint64_t key);
 

@@ -186,9 +186,11 @@ bool Program::put_neighbour(const abi::Neighbour& record, Applied& applied) {
   return true;
 }
 
-void Program::apply_neighbours(const Batch::Changes<abi::Neighbour>& changes, bool full, Applied& applied) {
+void Program::apply_neighbours(const Batch::Changes<abi::Neighbour>& changes, bool full, bool segments,
+                               Applied& applied) {
   for (const abi::Neighbour& record : changes.remove) applied.applied += remove_neighbour(key_of(record));
   for (const abi::Neighbour& record : changes.put) put_neighbour(record, applied);
+  if (!segments) return;
   const std::vector<std::uint64_t> keys = full ? sorted_keys(changes.put) : std::vector<std::uint64_t>();
   for (const abi::Neighbour& record : neighbour_records_) {
     if (record.segment == 0) continue;
