@@ -7,6 +7,7 @@
 #include "datapath/base/check.h"
 #include "dpdk/tables/bucket_table.h"
 #include "dpdk/walk/walk.h"
+#include "tests/unit/fastpath_epochs.h"
 
 namespace ml2::fastpath::scalar {
 void find_burst(const BucketArray& array, const std::uint64_t* keys, std::uint32_t* values, unsigned count);
@@ -15,14 +16,6 @@ void find_burst(const BucketArray& array, const std::uint64_t* keys, std::uint32
 namespace {
 
 using namespace ml2::fastpath;
-
-// Each reader counts its rounds; a grace period is over when each has gone on by two.
-class Rounds : public GracePeriod {
- public:
-  std::uint64_t start() override { return std::min(rounds[0].load(), rounds[1].load()) + 2; }
-  bool passed(std::uint64_t token) override { return std::min(rounds[0].load(), rounds[1].load()) >= token; }
-  std::atomic<std::uint64_t> rounds[2]{};
-};
 
 std::uint32_t value_of(std::uint64_t key, std::uint32_t round) {
   return static_cast<std::uint32_t>(key * 2654435761U & 0x00ffffffU) | (round & 0x3fU) << 24U;
@@ -33,13 +26,13 @@ std::uint32_t value_of(std::uint64_t key, std::uint32_t round) {
 int main() {
   constexpr std::uint64_t kStays = 400;  // keys 1-400 are always there
   constexpr std::uint64_t kAll = 3000;   // the others come and go
-  Rounds grace;
+  Epochs grace;
   Retired retired(grace);
   BucketTable table(retired, 0x9e3779b97f4a7c15ULL, 64);
   for (std::uint64_t key = 1; key <= kStays; ++key) ML2_CHECK(table.insert(key, value_of(key, 0)), "room");
   std::atomic<bool> stop{false};
   std::atomic<std::uint64_t> found{0};
-  const auto reader = [&](std::atomic<std::uint64_t>& rounds) {
+  const auto reader = [&](std::size_t who) {
     std::uint64_t keys[kBurst];
     std::uint32_t values[kBurst];
     std::uint64_t next = 1;
@@ -57,11 +50,11 @@ int main() {
         ML2_CHECK((values[i] & 0x00ffffffU) == (value_of(keys[i], 0) & 0x00ffffffU), "a value of its own key");
         found.fetch_add(1, std::memory_order_relaxed);
       }
-      rounds.fetch_add(1);
+      grace.quiescent(who);
     }
   };
-  std::thread one(reader, std::ref(grace.rounds[0]));
-  std::thread two(reader, std::ref(grace.rounds[1]));
+  std::thread one(reader, 0);
+  std::thread two(reader, 1);
   std::uint64_t random = 88172645463325252ULL;
   for (std::uint32_t round = 0; round < 60000 || found.load() < 10000; ++round) {
     random ^= random << 13U;
