@@ -2,9 +2,11 @@
 """scripts/bench fastpath: ml2-fastpath against OVS with DPDK and testpmd's io mode, on the same frames, in one run.
 
 Usage: scripts/bench fastpath [--cases LIST] [--rounds N] [--seconds S] [--core N] [--control-core N] [--output DIR]
-                              [--no-wildcard] [--isa NAME]
+                              [--parts LIST] [--no-wildcard] [--isa NAME]
   --cases LIST       comma-separated, of vlan-push, vlan-pop, encap, decap with /1, /10k, /100k, /1M; a work alone is all
                      of its sizes (default: all)
+  --parts LIST       comma-separated: tables (the FDB against rte_hash, load, memory), updates (tables changed under load),
+                     workers (two against one); "" for none (default: all, or none where --cases is given)
   --rounds N         per case, the programs in turn; the median counts (default 3)
   --seconds S        of each measurement (default 1.5)
   --core N           the processor that is polled (default: the last one)
@@ -23,6 +25,7 @@ belong to the neighbours too: only ratios of one run mean something. /1M has a m
 which 100,000 are met; OVS is left out there (its rules would take 5 GB).
 """
 import argparse
+import itertools
 import json
 import os
 import signal
@@ -36,6 +39,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from peers import (GATEWAY_MAC, LOCAL_IP, LOCAL_MAC, TOP, VLAN, VM_IP, VM_MAC, VNI, Ours, OvsDpdk, PeerError,  # noqa: E402
                    TestPmd, mac_of, vtep_ip)
 from fastpath import FastPathError, mac  # noqa: E402
+from fastpath_parts import PARTS  # noqa: E402
 
 WORKS = ("vlan-push", "vlan-pop", "encap", "decap")
 SIZES = {"1": 1, "10k": 10_000, "100k": 100_000, "1M": 1_000_000}
@@ -119,7 +123,8 @@ def huge_pages(wanted):
         with open(path, encoding="ascii") as text:
             if int(text.read()) < before + wanted - free:
                 raise PeerError(f"{wanted} huge pages of 2 MB cannot be had")
-    return lambda: open(path, "w", encoding="ascii").write(str(before))
+        return lambda: open(path, "w", encoding="ascii").write(str(before))
+    return lambda: None
 
 
 def run_case(case, options, directory):
@@ -147,6 +152,16 @@ def run_case(case, options, directory):
                 peer.end()
     os.unlink(case.pcap)
     return figures
+
+
+def lost_with_size(results):
+    """How much of the figure at 1 MAC is gone at more."""
+    ours = {name: statistics.median(figures["ml2-fastpath"]) for name, figures in results.items()}
+    for name, value in ours.items():
+        work, size = name.split("/")
+        if size != "1" and f"{work}/1" in ours:
+            yield {"bench": "fastpath", "case": name, "metric": "lost_from_1", "unit": "%",
+                   "value": round(100 * (1 - value / ours[f"{work}/1"]), 1)}
 
 
 def chart(results, path):
@@ -185,7 +200,8 @@ def chart(results, path):
 def main():
     parser = argparse.ArgumentParser(usage=__doc__.split("\n\n")[1][7:], description=__doc__.split("\n\n", 2)[2],
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cases", default=",".join(WORKS))
+    parser.add_argument("--cases")
+    parser.add_argument("--parts")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=1.5)
     parser.add_argument("--core", type=int, default=os.cpu_count() - 1)
@@ -194,8 +210,13 @@ def main():
     parser.add_argument("--no-wildcard", dest="wildcard", action="store_false")
     parser.add_argument("--isa")
     options = parser.parse_args()
+    parts = list(filter(None, (options.parts if options.parts is not None else "" if options.cases is not None else
+                               ",".join(PARTS)).split(",")))
+    for part in parts:
+        if part not in PARTS:
+            parser.error(f"{part}: not a part")
     names = []
-    for word in options.cases.split(","):
+    for word in filter(None, (",".join(WORKS) if options.cases is None else options.cases).split(",")):
         work, _, size = word.partition("/")
         if work not in WORKS or (size and size not in SIZES):
             parser.error(f"{word}: not a case")
@@ -211,19 +232,31 @@ def main():
             median = {peer: statistics.median(values) for peer, values in figures.items()}
             for peer in ("ovs-dpdk", "ovs-dpdk-wildcard", "testpmd-io"):
                 if peer in median:
-                    lines.append({"case": case.name, "metric": "mpps_per_cpu", "value": round(median["ml2-fastpath"], 3),
-                                  "peer": peer, "peer_value": round(median[peer], 3),
+                    lines.append({"bench": "fastpath", "case": case.name, "metric": "mpps_per_cpu",
+                                  "value": round(median["ml2-fastpath"], 3), "unit": "Mpps/CPU-s", "peer": peer, "peer_value": round(median[peer], 3),
                                   "ratio": round(median["ml2-fastpath"] / median[peer], 3), "rounds": len(figures[peer]),
                                   "values": [round(v, 3) for v in figures["ml2-fastpath"]],
                                   "peer_values": [round(v, 3) for v in figures[peer]]})
                     print(json.dumps(lines[-1]), flush=True)
             print(f"# {case.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+        for extra in itertools.chain(lost_with_size(results), *(PARTS[part](options, options.output) for part in parts)):
+            lines.append(extra)
+            print(json.dumps(extra), flush=True)
     finally:
         restore()
     with open(os.path.join(options.output, "fastpath.jsonl"), "w", encoding="utf-8") as out:
         out.writelines(json.dumps(line) + "\n" for line in lines)
+    if parts:
+        print(f"\n{'case':16} {'metric':36} {'value':>14} unit        peer")
+        for one in lines:
+            if one["metric"] not in ("mpps_per_cpu", "lost_from_1") or one["case"].startswith("workers"):
+                peer = f"  {one['peer']} {one['peer_value']}, {one['ratio']}x" if "peer" in one else ""
+                print(f"{one['case']:16} {one['metric']:36} {one['value']:14,.3f} {one['unit']:10}{peer}")
+    if not results:
+        return
     chart(results, os.path.join(options.output, "fastpath.svg"))
-    print(f"\n{'case':16} {'ours':>8} {'ovs-dpdk':>9} {'ratio':>7} {'wildcard':>9} {'ratio':>7} {'io':>8} {'part':>6}  aim")
+    print(f"\n{'case':16} {'ours':>8} {'ovs-dpdk':>9} {'ratio':>7} {'wildcard':>9} {'ratio':>7} {'io':>8} {'part':>6} {'lost':>5}  aim")
+    lost = {one["case"]: one["value"] for one in lost_with_size(results)}
     for name, figures in results.items():
         work, size = name.split("/")
         median = {peer: statistics.median(values) for peer, values in figures.items()}
@@ -231,9 +264,10 @@ def main():
 
         def cell(peer, width):
             return f"{median[peer]:{width}.2f} {ours / median[peer]:6.2f}x" if peer in median else " " * (width - 1) + "-       -"
-        aim = {"1": f"{AIMS[work][0]}x, {AIMS[work][2]:.0%} of io", "10k": f"{AIMS[work][1]}x"}.get(size, "")
+        aim = {"1": f"{AIMS[work][0]}x, {AIMS[work][2]:.0%} of io", "10k": f"{AIMS[work][1]}x, 15% lost", "100k": "30% lost",
+               "1M": "50% lost"}[size]
         print(f"{name:16} {ours:8.2f} {cell('ovs-dpdk', 9)} {cell('ovs-dpdk-wildcard', 9)} {median['testpmd-io']:8.2f} "
-              f"{ours / median['testpmd-io']:6.0%}  {aim}")
+              f"{ours / median['testpmd-io']:6.0%} {f'{lost[name]:.0f}%' if name in lost else '':>5}  {aim}")
     print("\nMpps per CPU second of the polling thread, medians. A synthetic load on a shared machine: compare within a line; "
           "see --help.")
 

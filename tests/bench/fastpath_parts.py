@@ -1,0 +1,189 @@
+"""What scripts/bench fastpath measures beside the four works: tables, changes under load, workers.
+
+Each part yields JSON lines as dictionaries: bench, case, metric, value, unit, and where there is one peer, peer_value, ratio.
+The programs that it runs are built by scripts/bench; those that it starts are ended here, by pid.
+"""
+import json
+import os
+import statistics
+import struct
+import subprocess
+import time
+
+from fastpath import ACCESS, BEGIN, COMMIT, DONE, FAILED, HEADER, KINDS, MAGIC, PUT, TAGGED, VERSION, FastPath
+from fastpath import allowed, attachment, fdb, port, segment
+from peers import TOP, VLAN, VM_IP, VM_MAC, VTEPS, Ours, Peer, PeerError, mac_of
+
+BIN = os.environ.get("ML2_BIN_DIR", os.path.join(TOP, "build", "release", "bin"))
+MILLION = 1_000_000
+
+
+def line(case, metric, value, unit, **more):
+    return {"bench": "fastpath", "case": case, "metric": metric, "value": round(value, 3), "unit": unit, **more}
+
+
+def program(name, options, *arguments):
+    """Runs one of the compiled benches on the polled core; its lines."""
+    path = os.path.join(BIN, name)
+    if not os.path.exists(path):
+        raise PeerError(f"{path} is not built: cmake --build --preset release --target {name}")
+    done = subprocess.run(["taskset", "-c", str(options.core), path, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=900)
+    if done.returncode != 0:
+        raise PeerError(f"{name}: {done.stderr.strip()[-1000:]}")
+    return [json.loads(text) for text in done.stdout.splitlines() if text.startswith("{")]
+
+
+def tables(options, _directory):
+    yield from program("fastpath_tables_bench", options, str(options.rounds))
+
+
+def message(type, body=b"", kind=0, count=0):
+    return HEADER.pack(MAGIC, VERSION, type, 1, kind, 1, count, 0) + body
+
+
+def thread_cpu(process, thread):
+    with open(f"/proc/{process.pid}/task/{thread}/schedstat", encoding="ascii") as stat:
+        return int(stat.read().split()[0]) / 1e9
+
+
+def memory_mb(process):
+    with open(f"/proc/{process.pid}/status", encoding="ascii") as status:
+        return next(int(text.split()[1]) for text in status if text.startswith("RssAnon")) * 1024 / 1e6
+
+
+def dropped(client):
+    return sum(row["packets"] for row in client.query("drops"))
+
+
+def updates(options, directory):
+    """A million entries loaded, then changed, over the socket, while the worker forwards all that it can."""
+    from fastpath_bench import Case
+    case = Case("encap", "1", directory)
+    case.write()
+    ours = Ours(case, options.core, options.control_core, directory, isa=options.isa)
+    try:
+        client, process = ours.client, ours.process
+        empty, before, sent = memory_mb(process), dropped(client), ours.sent()
+        records = [fdb(mac_of(i), 1, vtep_id=1 + i % VTEPS) for i in range(1, MILLION + 1)]
+        begun, cpu = time.monotonic(), thread_cpu(process, process.pid)
+        done = client.apply(full=False, generation=2, put={"fdb": b"".join(records)})
+        wall, cpu = time.monotonic() - begun, thread_cpu(process, process.pid) - cpu
+        if done["refused"] or done["applied"] != MILLION:
+            raise PeerError(f"the load was refused: {done['refused'][:3]}")
+        yield line("load/1M", "seconds_over_the_socket", wall, "s", cpu_seconds=round(cpu, 3))
+        yield line("load/1M", "process_megabytes", memory_mb(process) - empty, "MB")
+
+        # Single changes, a batch each, sent ahead without waiting for each answer; every station goes to another VTEP.
+        changes = 60_000
+        commit = message(COMMIT)
+        parts = [(message(BEGIN, struct.pack("=QII", 3 + i, 0, 0)),
+                  message(PUT, fdb(mac_of(1 + i), 1, vtep_id=1 + (i + 2) % VTEPS), KINDS["fdb"], 1)) for i in range(changes)]
+        begun, cpu = time.monotonic(), thread_cpu(process, process.pid)
+        ahead = 0
+        for first, second in parts:
+            client.socket.send(first)
+            client.socket.send(second)
+            client.socket.send(commit)
+            ahead += 1
+            if ahead == 32:
+                for _ in range(ahead):
+                    check(client.socket.recv(65536))
+                ahead = 0
+        for _ in range(ahead):
+            check(client.socket.recv(65536))
+        wall, cpu = time.monotonic() - begun, thread_cpu(process, process.pid) - cpu
+        yield line("updates/1M", "batches_of_one_per_cpu_second", changes / cpu, "1/s", per_second=round(changes / wall))
+
+        # The same in batches of a thousand, as an agent sends what it learned in a tick.
+        blocks = [b"".join(fdb(mac_of(1 + i), 1, vtep_id=1 + (i + 3) % VTEPS) for i in range(at, at + 1000))
+                  for at in range(0, MILLION, 1000)]
+        begun, cpu = time.monotonic(), thread_cpu(process, process.pid)
+        for number, block in enumerate(blocks):
+            done = client.apply(full=False, generation=100_000 + number, put={"fdb": block})
+            if done["applied"] != 1000:
+                raise PeerError(f"{done['applied']} of 1000 changes were applied")
+        wall, cpu = time.monotonic() - begun, thread_cpu(process, process.pid) - cpu
+        yield line("updates/1M", "in_batches_of_1000_per_cpu_second", MILLION / cpu, "1/s", per_second=round(MILLION / wall))
+        forwarded, lost = ours.sent() - sent, dropped(client) - before
+        yield line("updates/1M", "packets_lost", lost, "packets", forwarded=forwarded)
+    finally:
+        ours.end()
+        os.unlink(case.pcap)
+
+
+def check(answer):
+    if HEADER.unpack_from(answer)[2] != DONE:
+        raise PeerError(f"an update was refused: {answer[HEADER.size:]!r}" if HEADER.unpack_from(answer)[2] == FAILED
+                        else "another answer than Done came")
+
+
+class Workers(Peer):
+    """ml2-fastpath with one worker per processor of `cores`, and a source and a sink for each."""
+
+    def __init__(self, case, cores, options):
+        self.name = f"{len(cores)} workers"
+        self.fast_path = FastPath(os.path.join(BIN, "ml2-fastpath"),
+                                  ["--cores", ",".join(map(str, cores)), "--control-core", str(options.control_core),
+                                   "--mbufs", str(case.mbufs * len(cores)), *(["--isa", options.isa] if options.isa else [])])
+        self.fast_path.start()
+        self.process, self.client, self.count = self.fast_path.process, self.fast_path.client, len(cores)
+        put = {"port": [], "segment": [], "attachment": [], "allowed": [], "fdb": bytearray()}
+        numbers = range(1, self.count + 1)
+        # Sources come first: queues are dealt out in the order of ports.
+        for i in numbers:
+            put["port"].append(port(i, f"net_pcap{i},rx_pcap={case.pcap},infinite_rx=1", kind=ACCESS, spoof_check=1))
+            put["allowed"].append(allowed(i, VM_MAC, VM_IP + "/32"))
+            put["segment"].append(segment(i, 1000 + i, answer=1))
+            put["attachment"] += [attachment(i, i), attachment(100 + i, i, VLAN)]
+            put["fdb"] += b"".join(fdb(mac_of(k), i, port_id=100 + i) for k in range(case.entries))
+        put["port"] += [port(100 + i, f"net_null{i},no-rx=1", kind=TAGGED) for i in numbers]
+        done = self.client.apply(put=put)
+        if done["refused"]:
+            raise PeerError("refused: " + "; ".join(done["refused"][:5]))
+        self.threads = [worker["thread"] for worker in self.client.query("show")[0]["workers"]]
+
+    def snapshot(self):
+        sent = {row["port"]: row["tx_packets"] for row in self.client.query("ports")}
+        return [(sent[101 + i], thread_cpu(self.process, thread)) for i, thread in enumerate(self.threads)]
+
+    def measure(self, seconds):
+        """The sum over the workers of Mpps per CPU second of its own."""
+        self.resume()
+        time.sleep(0.3)
+        before = self.snapshot()
+        time.sleep(seconds)
+        after = self.snapshot()
+        self.pause()
+        return sum((b[0] - a[0]) / (b[1] - a[1]) / 1e6 for a, b in zip(before, after))
+
+    def end(self):
+        if self.process.poll() is None:
+            self.resume()
+        self.fast_path.stop()
+
+
+def workers(options, directory):
+    """Two workers against one, each with its own source: by the CPU time of each, for the two share this machine."""
+    from fastpath_bench import Case
+    case = Case("vlan-push", "10k", directory)
+    case.write()
+    running = []
+    try:
+        for cores in ([options.core], [options.core, options.control_core]):
+            running.append(Workers(case, cores, options))
+            running[-1].pause()
+        figures = [[], []]
+        for _ in range(max(options.rounds, 3)):
+            for peer, values in zip(running, figures):
+                values.append(peer.measure(options.seconds))
+        one, two = map(statistics.median, figures)
+        yield line("workers/2", "mpps_per_cpu", two, "Mpps/CPU-s", peer="one worker", peer_value=round(one, 3),
+                   ratio=round(two / one, 3))
+    finally:
+        for peer in running:
+            peer.end()
+        os.unlink(case.pcap)
+
+
+PARTS = {"tables": tables, "updates": updates, "workers": workers}
