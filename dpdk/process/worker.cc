@@ -30,11 +30,15 @@ void Worker::run() {
   rte_rcu_qsbr_thread_register(shared_.quiescent, number_);
   rte_rcu_qsbr_thread_online(shared_.quiescent, number_);
   while (!shared_.stop.load(std::memory_order_relaxed)) {
-    for (const ReceiveQueue& queue : *load_shared(queues_)) burst(queue);
+    poll();
     rte_rcu_qsbr_quiescent(shared_.quiescent, number_);
   }
   rte_rcu_qsbr_thread_offline(shared_.quiescent, number_);
   rte_rcu_qsbr_thread_unregister(shared_.quiescent, number_);
+}
+
+void Worker::poll() {
+  for (const ReceiveQueue& queue : *load_shared(queues_)) burst(queue);
 }
 
 void Worker::burst(const ReceiveQueue& queue) {

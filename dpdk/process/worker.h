@@ -50,6 +50,8 @@ class Worker : private Sink {
 
   // Runs until shared.stop; called on the worker's own thread.
   void run();
+  // One round over its queues; what run() does again and again.
+  void poll();
 
   [[nodiscard]] unsigned number() const { return number_; }
   [[nodiscard]] const Counters& counters() const { return *counters_; }

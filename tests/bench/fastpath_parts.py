@@ -1,4 +1,5 @@
-"""What scripts/bench fastpath measures beside the four works: tables, changes under load, workers.
+"""What scripts/bench fastpath measures beside the four works: tables, latency, vhost-user, changes under load,
+workers.
 
 Each part yields JSON lines as dictionaries: bench, case, metric, value, unit, and where there is one peer, peer_value, ratio.
 The programs that it runs are built by scripts/bench; those that it starts are ended here, by pid.
@@ -36,6 +37,10 @@ def program(name, options, *arguments):
 
 def tables(options, _directory):
     yield from program("fastpath_tables_bench", options, str(options.rounds))
+
+
+def inside(options, directory):
+    yield from program("fastpath_inside_bench", options, str(options.core), directory, str(options.rounds))
 
 
 def message(type, body=b"", kind=0, count=0):
@@ -186,4 +191,4 @@ def workers(options, directory):
         os.unlink(case.pcap)
 
 
-PARTS = {"tables": tables, "updates": updates, "workers": workers}
+PARTS = {"tables": tables, "inside": inside, "updates": updates, "workers": workers}
