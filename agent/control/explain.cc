@@ -290,6 +290,7 @@ json explain_json(const Reconciler& reconciler, const Uuid& id, const FlowCounts
     for (std::string& hint : near_misses(reconciler, id, port)) warnings.push_back(std::move(hint));
   }
   for (std::string& hint : spoofed(reconciler, id, counts)) warnings.push_back(std::move(hint));
+  root["problems"] = reconciler.problems();  // of the whole host: what is wrong with a tunnel is wrong with its ports
   root["held"] = reconciler.plan().held;
   root["flows"] = flows_json(reconciler, id, port, counts);
   root["last_error"] = last_error(reconciler);
@@ -316,6 +317,7 @@ std::string explain_text(const json& port) {
                         detail.empty() ? "" : ": ", detail);
   }
   for (const json& warning : port["warnings"]) text += "warning: " + warning.get<std::string>() + "\n";
+  for (const json& problem : port["problems"]) text += "problem of this host: " + problem.get<std::string>() + "\n";
   for (const json& held : port["held"]) text += "held: " + held.get<std::string>() + "\n";
   if (port.contains("seconds_to_wire")) {
     text += fmt::format("from plug to wired: {:.0f} ms\n", port["seconds_to_wire"].get<double>() * 1000);

@@ -65,7 +65,8 @@ DesiredPort tunnel_port(const NodeConfig& node, NetworkType type, std::uint16_t 
 std::string trouble_with_local_ip(const NodeConfig& node, const Facts& facts) {
   if (!node.local_ip) return "[ovs] local_ip is not set: no tunnels without the address of this host";
   if (facts.host_addresses.contains(*node.local_ip)) return {};
-  return fmt::format("local_ip {} is not an address of this host", node.local_ip->to_string());
+  return fmt::format("local_ip {} is not an address of this host: give it to an interface, or correct [ovs] local_ip",
+                     node.local_ip->to_string());
 }
 
 // Why this VTEP cannot be reached; empty when it can.

@@ -66,7 +66,13 @@ class MistakesTest(SystemTest):
             if row["status"] != "ERROR" or any(word not in row["status_reason"] for word in words):
                 raise LabError(f"the row says {row}")
             return row["status_reason"]
-        return self.soon("the port says", said)
+        sentence = self.soon("the port says", said)
+        host = self.transact(self.lab.ml2_db, "ML2", {"op": "select", "table": "Binding", "where": [
+            ["port", "==", ["uuid", port_id]]], "columns": ["host"]})[0]["rows"][0]["host"]
+        hypervisor = next(each for each in self.lab.hypervisors if each.host == host)
+        self.assertEqual(self.ml2ctl_json("explain", port_id, on=hypervisor)["reason"], sentence)
+        self.assertIn(sentence, hypervisor.agent_call("status"))
+        return sentence
 
     def host_says(self, hypervisor, *words):
         def in_status():
@@ -82,6 +88,8 @@ class MistakesTest(SystemTest):
             return any(all(word in str(row["problems"]) for word in words) for row in rows)
         sentence = self.soon(f"{hypervisor.host} says", in_status)
         self.soon("and its row in the database", in_row)
+        port = {"hv1": "a1", "hv2": "a2"}[hypervisor.host]
+        self.assertIn(sentence, self.ml2ctl_json("explain", port, on=hypervisor)["problems"])
         return sentence
 
     def host_row(self, host):
@@ -135,6 +143,14 @@ class MistakesTest(SystemTest):
         self.assert_pings(first, second.ip4, count=2)
         for name in ("twin", "nobody"):
             two.ovs_vsctl("del-port", "br-int", name)
+
+        # --- the tunnels' address goes from a host
+        two.run("ip", "address", "del", f"{two.local_ip}/24", "dev", "br-phy")
+        self.host_says(two, f"local_ip {two.local_ip} is not an address of this host")
+        self.soon("the port says", lambda: two.local_ip in self.show_port(second.port)["status_reason"]
+                  and self.show_port(second.port)["status_reason"])
+        two.address_underlay()
+        self.wait_active(second.port)
 
         # --- hosts that do not fit together
         def again(changes, wait=True):

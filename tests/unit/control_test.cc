@@ -233,6 +233,14 @@ TEST_F(Explained, WhatAntiSpoofingDropsIsAWarning) {
   EXPECT_THAT(warnings, HasSubstr("--allowed-address"));
 }
 
+TEST_F(Explained, TheHostsProblemsAreShownWithItsPorts) {
+  Intent intent = local_port("vm1");
+  intent.problems.insert("local_ip 192.0.2.1 is already the vxlan endpoint of host hv2");
+  fake_.source().set(intent);
+  fake_.run();
+  EXPECT_THAT(explain_text(explain()), HasSubstr("problem of this host: local_ip 192.0.2.1 is already"));
+}
+
 TEST_F(Explained, APortIsFoundByNameIdInterfaceAndStartOfItsId) {
   fake_.plug("tap1", kPort);
   fake_.run();
