@@ -150,10 +150,10 @@ class SystemTest(unittest.TestCase):
     def wait_active(self, port, deadline=20):
         return self.wait_status(port, "ACTIVE", deadline)
 
-    def many_ports(self, network, hypervisor, count, first=0):
+    def many_ports(self, network, hypervisor, count, first=0, devices=False):
         """Ports that nobody uses, all at once: {interface name: port id}. They go with the lab.
 
-        Their interfaces are patch ports to a bridge that drops all, not devices: at each link that comes or goes
+        Without devices their interfaces are patch ports to a bridge that drops all: at each link that comes or goes
         ovs-vswitchd's userspace datapath forgets its tunnels' routes for a moment and loses packets, agent or not.
         """
         segment = self.transact(self.lab.ml2_db, "ML2", {
@@ -169,7 +169,7 @@ class SystemTest(unittest.TestCase):
                 "status": "ACTIVE", "mechanism_driver": "openvswitch", "segment": segment}})
         results = self.transact(self.lab.ml2_db, "ML2", *operations)
         ports = {f"many{first + index}": result["uuid"][1] for index, result in enumerate(results[0:2 * count:2])}
-        self.plug_void(hypervisor, ports)
+        (self.plug_devices if devices else self.plug_void)(hypervisor, ports)
 
         def wired():
             states = {port["id"]: port["status"] for port in hypervisor.status()["ports"]}
@@ -179,6 +179,16 @@ class SystemTest(unittest.TestCase):
             return True
         wait_until(wired, 60, f"{count} ports are wired", interval=0.3)
         return ports
+
+    @staticmethod
+    def plug_devices(hypervisor, ports):
+        """Each with a veth pair whose other end nobody has."""
+        hypervisor.run("ip", "-batch", "-", stdin="".join(
+            f"link add {name} up type veth peer name p{name}\n" for name in ports))
+        command = []
+        for name, port in ports.items():
+            command += ["--", "add-port", "br-int", name, "--", "set", "Interface", name, f"external_ids:iface-id={port}"]
+        hypervisor.ovs_vsctl("--no-wait", *command[1:], timeout=60)
 
     @staticmethod
     def plug_void(hypervisor, ports):

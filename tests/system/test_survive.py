@@ -131,10 +131,20 @@ class SurviveTest(SystemTest):
                          {place: sorted(each) for place, each in flows.items()})
         self.lab[1].start_agent()
 
+
+class SwitchRestartTest(SystemTest):
+    """ovs-vswitchd is killed under a hundred ports with devices; what the agent adds to its own time is not much."""
+    ports = 100
+
     def test_ovs_vswitchd_restarts(self):
+        blue = self.network("blue", "vxlan", cidrs=("10.1.0.0/16",))
+        with self.for_the_class():
+            first, second = [self.vm(f"a{index}", blue, self.lab[index]) for index in (1, 2)]
+            self.many_ports(blue, self.lab[1], self.ports, devices=True)
+        self.assert_pings(first, second.ip4, count=2)
         hypervisor = self.lab[1]
         for what in ("ovs-vswitchd", "ovs-vswitchd and the agent", "all three"):
-            datagrams = Datagrams(self.pair[0], self.pair[1], self.pair[1].ip4, interval=0.02)
+            datagrams = Datagrams(first, second, second.ip4, interval=0.02)
             if what != "ovs-vswitchd":
                 hypervisor.agent.kill()
             if what == "all three":
@@ -144,9 +154,9 @@ class SurviveTest(SystemTest):
             hypervisor.restart_vswitchd()
             if what != "ovs-vswitchd":
                 hypervisor.start_agent(wait=False)
-            self.assert_pings(self.pair[0], self.pair[1].ip4, count=1, warm=30)
+            self.assert_pings(first, second.ip4, count=1, warm=30)
             self.lab.settle()
             counted = datagrams.stop()
             self.figures.pop()  # the ping
-            self.saw(f"{what} killed and started, {PORTS} ports: nothing came through for "
+            self.saw(f"{what} killed and started, {self.ports} ports: nothing came through for "
                      f"{counted['longest_gap_ms'] / 1000:.1f} s ({counted['sent'] - counted['received']} datagrams lost)")
