@@ -137,6 +137,8 @@ class BenchLab(Lab):
 class Node:
     """emit: takes each figure."""
 
+    interface_type = "dummy"
+
     def __init__(self, lab, ports, emit=emit):
         self.lab, self.ports, self.hv, self.emit = lab, ports, lab[1], emit
         self.ovs = Ovsdb(self.hv.db_sock, "Open_vSwitch")
@@ -195,7 +197,7 @@ class Node:
                 row, interface = "p" + uuid.uuid4().hex, "i" + uuid.uuid4().hex
                 operations += [
                     {"op": "insert", "table": "Interface", "uuid-name": interface,
-                     "row": {"name": name, "type": "dummy", "external_ids": ["map", [["iface-id", port]]]}},
+                     "row": {"name": name, "type": self.interface_type, "external_ids": ["map", [["iface-id", port]]]}},
                     {"op": "insert", "table": "Port", "uuid-name": row,
                      "row": {"name": name, "interfaces": ["named-uuid", interface]}}]
                 ports.append(["named-uuid", row])

@@ -55,6 +55,9 @@ class OvnLab(BenchLab):
 class OvnNode:
     """The peer's side of agent.Node: the same steps, by the same clock."""
 
+    # ovn-controller takes an interface of any other type for a reason to compute everything anew (binding.c, is_iface_vif()).
+    interface_type = "internal"
+
     def __init__(self, lab, ports):
         self.lab, self.ports, self.hv = lab, ports, lab[1]
         self.ovs, self.nb, self.sb = (Ovsdb(self.hv.db_sock, name)
