@@ -29,11 +29,11 @@ inline constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15ULL;
 
 // A hash of the inner headers, the same for all packets of a flow: addresses, and ports where they are certain.
 ML2_INLINE std::uint32_t flow_hash(const std::uint8_t* data, std::size_t length) {
-  std::uint64_t hash = wire::load_raw<std::uint64_t>(data) ^ wire::load_raw<std::uint32_t>(data + 8) * kOdd;
   const std::uint16_t type = ethernet_type(data);
+  std::uint64_t hash = 0;
   if (type == wire::kTypeIpv4 && length >= wire::kEthernetLength + wire::kIpv4Length + 4) {
     const std::uint8_t* ip = data + wire::kEthernetLength;
-    hash = (hash ^ wire::load_raw<std::uint64_t>(ip + wire::kIpv4Source)) * kOdd;
+    hash = wire::load_raw<std::uint64_t>(ip + wire::kIpv4Source) * kOdd;
     const std::uint8_t protocol = ip[wire::kIpv4Protocol];
     // Fragments have no ports, and all of a datagram must take one way.
     if (ip[0] == 0x45 && (wire::load16(ip + wire::kIpv4Fragment) & 0x3fffU) == 0 &&
@@ -42,6 +42,8 @@ ML2_INLINE std::uint32_t flow_hash(const std::uint8_t* data, std::size_t length)
     }
   } else if (type == wire::kTypeIpv6 && length >= wire::kEthernetLength + wire::kIpv6Length + 4) {
     hash = mix_ipv6(hash, data + wire::kEthernetLength);
+  } else {
+    hash = wire::load_raw<std::uint64_t>(data) ^ wire::load_raw<std::uint32_t>(data + 8) * kOdd;
   }
   hash *= kOdd;
   return static_cast<std::uint32_t>(hash >> 32U);

@@ -26,6 +26,57 @@ namespace {
 // A key that is in no table: a group's address.
 constexpr std::uint64_t kNobody = 1;
 
+// A burst that goes one way, as most do: what is asked of segment and output is asked once. `put` puts on what goes before the
+// frame. A frame that is not like that goes by itself.
+template <bool kTunnel, class Put>
+ML2_INLINE void leave_together(Context& context, Frame* frames, unsigned count, OutputIndex index,
+                               const Output& output, const Segment& segment, Put put) {
+  const std::uint32_t max_frame = output.max_frame;
+  const std::uint16_t headroom = output.headroom;
+  const PortIndex port = output.port;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    Frame& frame = frames[i];
+    if (kTunnel && frame.from_tunnel) [[unlikely]] {
+      back_again(context, frame);
+      continue;
+    }
+    if (frame.length > max_frame || frame.headroom < headroom) [[unlikely]] {
+      leave(context, frame, index, output, segment);
+      continue;
+    }
+    ++packets;
+    bytes += frame.length;
+    frame.port = port;
+    put(frame);
+  }
+  bump(context.counters.outputs[index], packets, bytes);
+}
+
+// False: they have to go one by one.
+ML2_INLINE bool forward_together(Context& context, Frame* frames, unsigned count, FdbValue value) {
+  const Output* output = load_shared(context.tables.outputs[value.output]);
+  const Segment* segment = load_shared(context.tables.segments[frames[0].segment]);
+  if (output == nullptr || segment == nullptr || value.segment_sequence != segment->sequence ||
+      value.output_sequence != output->sequence || output->refuses == context.from) {
+    return false;
+  }
+  if (output->tunnel) {
+    if (output->header.ipv6 || output->header.udp_checksum) return false;
+    const vxlan::Header& header = output->header;
+    const std::uint32_t vni = segment->vni;
+    leave_together<true>(context, frames, count, value.output, *output, *segment,
+                         [&header, vni](Frame& frame) { encapsulate<false, false>(frame, header, vni); });
+  } else if (output->tag_raw != 0) {
+    leave_together<false>(context, frames, count, value.output, *output, *segment,
+                          [tag = output->tag_raw](Frame& frame) { push_tag(frame, tag); });
+  } else {
+    leave_together<false>(context, frames, count, value.output, *output, *segment, [](Frame&) {});
+  }
+  return true;
+}
+
 // Three passes over the burst: hash and prefetch, compare, and send. What the passes ask of the tables again and again is in
 // variables of their own: of what `context` points to, the compiler must think that a store into a frame has changed it.
 ML2_INLINE void forward(Context& context, Frame* frames, unsigned count) {
@@ -34,12 +85,18 @@ ML2_INLINE void forward(Context& context, Frame* frames, unsigned count) {
   std::uint64_t keys[kBurst];
   const Bucket* buckets[kBurst];
   std::uint32_t values[kBurst];
+  std::uint64_t differ = 0;
   for (unsigned i = 0; i < count; ++i) {
+    differ |= static_cast<std::uint64_t>(frames[i].segment ^ frames[0].segment);
     keys[i] = frames[i].segment == 0 ? kNobody : fdb_key(wire::load_mac(frames[i].data), frames[i].segment);
     buckets[i] = &fdb.buckets[first_bucket(bucket_hash(keys[i], fdb.seed), fdb.mask)];
     __builtin_prefetch(buckets[i]);
   }
-  for (unsigned i = 0; i < count; ++i) values[i] = find(fdb, *buckets[i], keys[i], moves);
+  for (unsigned i = 0; i < count; ++i) {
+    values[i] = find(fdb, *buckets[i], keys[i], moves);
+    differ |= values[i] ^ values[0];
+  }
+  if (differ == 0 && values[0] != kMiss && forward_together(context, frames, count, unpack(values[0]))) return;
 
   const Segment* const* const segments = context.tables.segments;
   const Output* const* const outputs = context.tables.outputs;
