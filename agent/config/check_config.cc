@@ -34,7 +34,7 @@ Json to_json(const Value& value) {
       value);
 }
 
-std::string shown(const Setting& setting) {
+std::string value_text(const Setting& setting) {
   if (setting.secret) return std::string(kHidden);
   if (std::holds_alternative<std::monostate>(setting.value)) return "(not set)";
   return text::printable(to_text(setting.value), 1000);
@@ -76,7 +76,7 @@ std::string config_text(const Config& config) {
       const Option& option = all_options()[i];
       if (option.group != group) continue;
       const Setting& setting = config.settings()[i];
-      text += fmt::format("{} = {}  ({})\n", option.name, shown(setting), setting.origin);
+      text += fmt::format("{} = {}  ({})\n", option.name, value_text(setting), setting.origin);
     }
   }
   return text;

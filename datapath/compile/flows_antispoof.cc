@@ -7,6 +7,7 @@
 
 #include "datapath/compile/build.h"
 #include "datapath/openflow/actions.h"
+#include "datapath/openflow/field.h"
 
 namespace ml2 {
 namespace {
@@ -14,8 +15,6 @@ namespace {
 using of::Actions;
 using of::IntTable;
 using of::Match;
-
-constexpr std::uint8_t kAdvertisement = 136;  // RFC 4861 section 4.4
 
 // The link-local address that a MAC makes by EUI-64 (RFC 4291 appendix A).
 IpNetwork link_local(const Mac& mac) {
@@ -68,7 +67,8 @@ of::FlowSet antispoof_flows(const Port& port, OfPort ofport) {
   constexpr IntTable kEntry = IntTable::LocalSwitching;
   if (check_arp) add_flow(flows, kEntry, 10, from_port().arp(), to(kEntry, IntTable::ArpSpoof), cookie);
   if (check_nd) {
-    add_flow(flows, kEntry, 10, from_port().icmp6_type(kAdvertisement), to(kEntry, IntTable::ArpSpoof), cookie);
+    add_flow(flows, kEntry, 10, from_port().icmp6_type(of::kIcmp6NeighbourAdvertisement),
+             to(kEntry, IntTable::ArpSpoof), cookie);
   }
   add_flow(flows, kEntry, kEntryPriority, from_port(), to(kEntry, IntTable::MacSpoof), cookie);
   for (const IpNetwork& network : networks) {
@@ -78,7 +78,8 @@ of::FlowSet antispoof_flows(const Port& port, OfPort ofport) {
     }
     // The incumbent lets these pass without a look at the MAC; here it is looked at, as with ARP.
     if (network.address().is_v6() && check_nd) {
-      add_flow(flows, IntTable::ArpSpoof, 2, from_port().icmp6_type(kAdvertisement).nd_target(network),
+      add_flow(flows, IntTable::ArpSpoof, 2,
+               from_port().icmp6_type(of::kIcmp6NeighbourAdvertisement).nd_target(network),
                to(IntTable::ArpSpoof, IntTable::MacSpoof), cookie);
     }
   }

@@ -4,6 +4,7 @@
 
 #include "datapath/compile/build.h"
 #include "datapath/openflow/actions.h"
+#include "datapath/openflow/field.h"
 
 namespace ml2 {
 namespace {
@@ -16,7 +17,6 @@ using of::TunTable;
 // is written yields to what was heard last (kLearnedOfMoved).
 constexpr std::uint16_t kWritten = 2;
 
-constexpr std::uint8_t kAdvertisement = 136;                    // RFC 4861 section 4.4
 constexpr Mac kAllNodes({0x33, 0x33, 0x00, 0x00, 0x00, 0x01});  // of ff02::1 (RFC 2464 section 7)
 
 }  // namespace
@@ -49,7 +49,7 @@ of::FlowSet l2pop_flows(const PopulatedNetwork& network) {
   // Where any MAC may move, announcements alone count, not every frame.
   if (network.remote.any_mac) {
     learn(Match().dl_vlan(network.vlan).arp().dl_dst_broadcast());
-    learn(Match().dl_vlan(network.vlan).icmp6_type(kAdvertisement).dl_dst(kAllNodes));
+    learn(Match().dl_vlan(network.vlan).icmp6_type(of::kIcmp6NeighbourAdvertisement).dl_dst(kAllNodes));
   }
   for (const RemotePort& port : network.remote.ports) {
     const auto way = network.ways.find(port.vtep);

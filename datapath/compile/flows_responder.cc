@@ -2,6 +2,7 @@
 // other hosts are answered on the tunnel bridge; nothing of them leaves the host.
 #include "datapath/compile/build.h"
 #include "datapath/openflow/actions.h"
+#include "datapath/openflow/field.h"
 
 namespace ml2 {
 namespace {
@@ -13,7 +14,6 @@ using of::TunTable;
 constexpr TunTable kTable = TunTable::ArpResponder;
 constexpr std::uint16_t kArpReply = 2;                     // RFC 826
 constexpr std::uint8_t kSolicitation = 135;                // RFC 4861 section 4.3
-constexpr std::uint8_t kAdvertisement = 136;               // RFC 4861 section 4.4
 constexpr std::uint8_t kSourceLinkLayer = 1;               // RFC 4861 section 4.6.1
 constexpr std::uint8_t kTargetLinkLayer = 2;               // the same
 constexpr std::uint32_t kSolicitedOverride = 0x60000000U;  // flags S and O
@@ -44,7 +44,7 @@ std::string to_advertisement(const RemotePort& port, const IpAddress& address) {
       .set_field(address, field::kIpv6Src)
       .set_nd_options_type(kTargetLinkLayer)
       .set_nd_flags(port.router ? kSolicitedOverride | kRouter : kSolicitedOverride)
-      .set_icmp6_type(kAdvertisement)
+      .set_icmp6_type(of::kIcmp6NeighbourAdvertisement)
       .resubmit(kTable)
       .text();
 }
@@ -83,7 +83,8 @@ void compile_responder_tables(Build& build) {
   build.flow(bridge, TunTable::PatchLvToTun, 1,
              Match().icmp6_type(kSolicitation).nd_options_type(kSourceLinkLayer).dl_dst_solicited_node(),
              Actions(TunTable::PatchLvToTun).goto_table(kTable).text(), cookie);
-  build.flow(bridge, kTable, 2, Match().icmp6_type(kAdvertisement).nd_options_type(kTargetLinkLayer), advertisement(),
+  build.flow(bridge, kTable, 2,
+             Match().icmp6_type(of::kIcmp6NeighbourAdvertisement).nd_options_type(kTargetLinkLayer), advertisement(),
              cookie);
 }
 

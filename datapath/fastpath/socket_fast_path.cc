@@ -23,8 +23,6 @@ constexpr int kMessagesPerRun = 4096;
 // Reads that found another digest than was told: somebody else changes the tables meanwhile.
 constexpr int kMaxRounds = 8;
 
-std::size_t index(abi::Kind kind) { return static_cast<std::size_t>(kind); }
-
 template <class T>
 std::span<const std::uint8_t> bytes_of(const T& value) {
   return {reinterpret_cast<const std::uint8_t*>(&value), sizeof(value)};

@@ -91,7 +91,7 @@ Digests digests_of(const Tables& tables) {
   Digests sums{};
   for_each_kind(
       [&sums](abi::Kind kind, const auto& table) {
-        for (const auto& [key, record] : table) abi::add(sums[static_cast<std::size_t>(kind)], abi::digest(record));
+        for (const auto& [key, record] : table) abi::add(sums[index(kind)], abi::digest(record));
       },
       tables);
   return sums;

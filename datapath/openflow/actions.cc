@@ -5,7 +5,6 @@
 namespace ml2::of {
 namespace {
 
-constexpr std::uint32_t kOfppLocal = 65534;  // OFPP_LOCAL as 16 bits: the bridge's own port
 constexpr std::uint16_t kVlanPresent = 0x1000;
 
 // C's %#x, which Open vSwitch prints with: 0 has no prefix.

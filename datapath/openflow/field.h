@@ -45,6 +45,9 @@ inline constexpr Field kReg5{"reg5", "NXM_NX_REG5"};
 inline constexpr Field kReg6{"reg6", "NXM_NX_REG6"};
 }  // namespace field
 
+inline constexpr std::uint32_t kOfppLocal = 65534;                 // OFPP_LOCAL as 16 bits: the bridge's own port
+inline constexpr std::uint8_t kIcmp6NeighbourAdvertisement = 136;  // RFC 4861 section 4.4
+
 // A field, or some of its bits, as move, load and learn write it: "NXM_OF_VLAN_TCI[0..11]".
 struct Subfield {
   Field field;

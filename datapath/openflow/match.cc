@@ -5,11 +5,10 @@
 #include <utility>
 
 #include "datapath/base/check.h"
+#include "datapath/openflow/field.h"
 
 namespace ml2::of {
 namespace {
-
-constexpr std::uint32_t kOfppLocal = 65534;  // OFPP_LOCAL as 16 bits: the bridge's own port
 
 IpNetwork host(const IpAddress& address) {
   const auto network = IpNetwork::make(address, address.is_v4() ? 32 : 128);

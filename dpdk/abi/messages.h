@@ -53,6 +53,7 @@ enum class Kind : std::uint16_t {
   Fdb = 7,
   Neighbour = 8
 };
+[[nodiscard]] constexpr std::size_t index(Kind kind) { return static_cast<std::size_t>(kind); }
 inline constexpr std::size_t kKinds = 9;  // index 0 is unused
 
 struct Header {

@@ -77,7 +77,7 @@ class Sums {
 
 void show(ControlParts& parts, const EmitRow& emit) {
   const abi::State state = parts.program->state();
-  const auto entries = [&state](abi::Kind kind) { return state.entries[static_cast<std::size_t>(kind)]; };
+  const auto entries = [&state](abi::Kind kind) { return state.entries[index(kind)]; };
   emit(fmt::format(
       "{{\"protocol\":{},\"boot\":\"{:016x}\",\"generation\":{},\"ports\":{},\"segments\":{},\"vteps\":{},"
       "\"fdb\":{},\"neighbours\":{},\"table_bytes\":{},{}}}",

@@ -19,8 +19,6 @@ T* map_zeroed(std::size_t bytes) {
   return static_cast<T*>(memory);
 }
 
-std::size_t index(abi::Kind kind) { return static_cast<std::size_t>(kind); }
-
 template <class Record>
 bool same_bytes(const Record& a, const Record& b) {
   return std::memcmp(&a, &b, sizeof(a)) == 0;

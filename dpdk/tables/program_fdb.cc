@@ -19,7 +19,6 @@ std::uint64_t key_of(const abi::Fdb& record) { return fdb_key(mac_of(record.mac)
 std::uint64_t key_of(const abi::Neighbour& record) {
   return neighbour_key(record.address, record.ipv6 != 0, record.segment);
 }
-std::size_t index(abi::Kind kind) { return static_cast<std::size_t>(kind); }
 
 std::string name(const abi::Fdb& record) {
   std::array<std::uint8_t, 6> mac;
