@@ -141,6 +141,11 @@ ML2_INLINE bool matches(const vxlan::Pattern& pattern, const std::uint8_t* data)
 #endif
 }
 
+ML2_INLINE std::uint64_t add_with_carry(std::uint64_t a, std::uint64_t b) {
+  const std::uint64_t sum = a + b;
+  return sum + (sum < b ? 1U : 0U);
+}
+
 // True: the outer header is off, and the frame is in its segment.
 ML2_INLINE bool plain_tunnel(Context& context, const Port& port, std::size_t ip_offset, Run& run, Frame& frame) {
   if (frame.length < vxlan::Pattern::kSize || !matches(port.usual, frame.data)) return false;
@@ -149,12 +154,11 @@ ML2_INLINE bool plain_tunnel(Context& context, const Port& port, std::size_t ip_
   const std::uint32_t total = wire::load16(ip + wire::kIpv4TotalLength);
   const std::uint32_t udp_length = wire::load16(udp + wire::kUdpLengthField);
   constexpr std::size_t kOuter = wire::kIpv4Length + wire::kUdpLength + vxlan::kLength;
-  std::uint64_t sum = std::uint64_t{wire::load_raw<std::uint32_t>(ip)} + wire::load_raw<std::uint32_t>(ip + 4) +
-                      wire::load_raw<std::uint32_t>(ip + 8) + wire::load_raw<std::uint32_t>(ip + 12) +
-                      wire::load_raw<std::uint32_t>(ip + 16);
-  sum = (sum & 0xffffffffU) + (sum >> 32U);
-  // A sum of ones' complement is right when it is a multiple of 65535.
-  const bool right = static_cast<std::uint32_t>(sum % 0xffffU) == 0 && total == udp_length + wire::kIpv4Length &&
+  // Ones' complement sums of 64-bit words, the carries added, are right when they are a multiple of 65535 (RFC 1071).
+  const std::uint64_t sum =
+      add_with_carry(add_with_carry(wire::load_raw<std::uint64_t>(ip), wire::load_raw<std::uint64_t>(ip + 8)),
+                     wire::load_raw<std::uint32_t>(ip + 16));
+  const bool right = sum % 0xffffU == 0 && total == udp_length + wire::kIpv4Length &&
                      total >= kOuter + wire::kEthernetLength && total + ip_offset <= frame.length;
   if (!right) [[unlikely]]
     return false;

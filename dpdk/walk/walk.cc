@@ -64,7 +64,7 @@ ML2_INLINE bool forward_together(Context& context, Frame* frames, unsigned count
   }
   if (output->tunnel) {
     if (output->header.ipv6 || output->header.udp_checksum) return false;
-    const vxlan::Header& header = output->header;
+    const vxlan::Header header = output->header;  // a copy: it stays in registers while frames are written
     const std::uint32_t vni = segment->vni;
     leave_together<true>(context, frames, count, value.output, *output, *segment,
                          [&header, vni](Frame& frame) { encapsulate<false, false>(frame, header, vni); });
