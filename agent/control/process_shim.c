@@ -137,11 +137,10 @@ void ml2_vlog(const char* module, int level, const char* text, int length) {
 void ml2_vlog_debug(int on) {
   set_levels(NULL, on ? VLL_DBG : VLL_INFO);
   if (!on) {
-    // The library's own chatter about each reconnect is ours to say, in words for operators.
-    static const char* const chatty[] = {"reconnect", "rconn"};
-    for (size_t i = 0; i < sizeof chatty / sizeof chatty[0]; i++) {
-      set_levels(vlog_module_from_name(chatty[i]), VLL_WARN);
-    }
+    // The library's own chatter about each reconnect is ours to say, in words for operators. rconn warns of each attempt
+    // that fails, of which there are ten a second for each bridge while ovs-vswitchd comes up.
+    set_levels(vlog_module_from_name("reconnect"), VLL_WARN);
+    set_levels(vlog_module_from_name("rconn"), VLL_ERR);
   }
 }
 

@@ -39,6 +39,7 @@ void RconnSwitch::run() {
   for (std::size_t read = 0;; ++read) {
     if (connection_.epoch() != epoch_) {
       epoch_ = connection_.epoch();
+      if (have_flows_) log::warn(kLog, "{}: the connection to ovs-vswitchd is lost", bridge_);
       lose_connection();
       if (connection_.connected()) begin_connection();
     }
@@ -72,6 +73,7 @@ void RconnSwitch::begin_connection() {
     return;  // when the column changes, ovs-vswitchd breaks the connection off
   }
   ++totals_.connections;
+  log::info(kLog, "{}: connected to ovs-vswitchd, reading its flows", bridge_);
   monitor_id_ = send(make_flow_monitor(kMonitor));
 }
 

@@ -157,6 +157,10 @@ class SwitchRestartTest(SystemTest):
             self.assert_pings(first, second.ip4, count=1, warm=30)
             self.lab.settle()
             counted = datagrams.stop()
+            log = hypervisor.agent.log_text()
+            self.assertNotIn("connection failed", log, "attempts are not told one by one")
+            if what == "ovs-vswitchd":
+                self.assertEqual(log.count("br-int: the connection to ovs-vswitchd is lost"), 1)
             self.figures.pop()  # the ping
             self.saw(f"{what} killed and started, {self.ports} ports: nothing came through for "
                      f"{counted['longest_gap_ms'] / 1000:.1f} s ({counted['sent'] - counted['received']} datagrams lost)")
