@@ -1,4 +1,3 @@
-ml2_alone(config_old_names_test.cc)
 ml2_test(config_test LABEL unit
   SOURCES config_ini_test.cc config_value_test.cc config_mappings_test.cc config_load_test.cc config_hints_test.cc
           config_old_names_test.cc config_output_test.cc config_files_test.cc

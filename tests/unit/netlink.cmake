@@ -1,2 +1,1 @@
-ml2_alone(netlink_fake_test.cc)
 ml2_test(netlink_test LABEL unit SOURCES netlink_test.cc netlink_fake_test.cc LINK ml2_netlink ml2_fake_kernel)
