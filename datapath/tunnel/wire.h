@@ -31,6 +31,7 @@ inline constexpr std::uint16_t kTypeIpv6 = 0x86dd;
 // RFC 791.
 inline constexpr std::size_t kIpv4Length = 20;  // without options
 inline constexpr std::size_t kIpv4TotalLength = 2;
+inline constexpr std::size_t kIpv4Identification = 4;
 inline constexpr std::size_t kIpv4Fragment = 6;  // flags (DF 0x4000, MF 0x2000) and offset
 inline constexpr std::size_t kIpv4Ttl = 8;
 inline constexpr std::size_t kIpv4Protocol = 9;
@@ -49,6 +50,16 @@ inline constexpr std::size_t kUdpLength = 8;
 inline constexpr std::size_t kUdpDestination = 2;
 inline constexpr std::size_t kUdpLengthField = 4;
 inline constexpr std::size_t kUdpChecksum = 6;
+// RFC 9293.
+inline constexpr std::size_t kTcpLength = 20;  // without options
+inline constexpr std::size_t kTcpSequence = 4;
+inline constexpr std::size_t kTcpDataOffset = 12;  // in its upper four bits, words of 4 bytes
+inline constexpr std::size_t kTcpFlags = 13;
+inline constexpr std::size_t kTcpChecksum = 16;
+inline constexpr std::uint8_t kTcpFin = 0x01;
+inline constexpr std::uint8_t kTcpPush = 0x08;
+inline constexpr std::uint8_t kTcpCwr = 0x80;
+inline constexpr std::uint8_t kProtocolIcmp = 1;
 inline constexpr std::uint8_t kProtocolTcp = 6;
 inline constexpr std::uint8_t kProtocolUdp = 17;
 inline constexpr std::uint8_t kProtocolIcmpv6 = 58;

@@ -1,16 +1,19 @@
-// devices: the ethdevs behind ports: opened by their devargs, started, given to the workers, and closed again.
+// devices: the ethdevs behind ports: opened by their devargs, started, given to the workers, followed, and closed again.
 //
 // Where in the walk: Program asks for them while it applies a batch; workers poll and send through what is published here.
-// Threading: the control thread. close() waits until no worker can still hold the device (microseconds).
+// Threading: the control thread; DPDK's own threads tell Followed of a link or a queue that changed. close() waits until no
+//   worker can still hold the device (microseconds).
 // Failure: a device that does not open is a sentence with DPDK's reason; nothing of it stays behind.
 // What it does not do: no kernel devices of its own: a net_tap device makes its interface, and the operator names it.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
+#include "dpdk/process/vhost.h"
 #include "dpdk/process/worker.h"
 #include "dpdk/tables/program.h"
 
@@ -28,12 +31,25 @@ class QuiescentStates final : public GracePeriod {
   rte_rcu_qsbr* states_;
 };
 
+// What changes of a device while it is open. DPDK calls back on threads of its own.
+struct Followed {
+  Shared* shared = nullptr;
+  Device* device = nullptr;
+  PortIndex port = 0;
+  bool vhost = false;
+  std::mutex mutex;
+  VhostQueues queues;
+};
+
 class Devices final : public PortDevices {
  public:
   struct Opened {
     std::unique_ptr<Device> device;
     std::string name;  // DPDK's
+    std::string driver;
     unsigned queues = 1;
+    std::unique_ptr<Followed> followed;
+    bool up = false;  // as the log says
   };
 
   Devices(Shared& shared, QuiescentStates& quiescent, std::vector<std::unique_ptr<Worker>>& workers)
@@ -41,14 +57,22 @@ class Devices final : public PortDevices {
   ~Devices() override;
 
   [[nodiscard]] Status open(const abi::Port& port) override;
+  [[nodiscard]] Status change(const abi::Port& port) override;
   void serve() override;
   void close(std::uint16_t id) override;
+  // Logs what changed of links; call a few times a second: some drivers (virtio-user as a server) look to their other end
+  // only when they are asked.
+  void tell();
+  // What `ports` shows of a device, as members of a JSON object.
+  [[nodiscard]] std::string members(std::uint16_t id) const;
   [[nodiscard]] const std::map<std::uint16_t, Opened>& opened() const { return opened_; }
 
  private:
-  [[nodiscard]] Result<Device*> start(const abi::Port& port, std::uint16_t ethdev, Opened& opened);
-  // Deals all receive queues out to the workers, evenly and in the order of ports.
+  [[nodiscard]] Status start(const abi::Port& port, std::uint16_t ethdev, Opened& opened);
+  [[nodiscard]] static Status set_mtu(std::uint16_t ethdev, std::uint16_t mtu);
+  // Deals receive queues out to the workers: a queue stays where it is, a new one goes to the worker with the fewest.
   void deal_queues();
+  static void remove(std::uint16_t ethdev);
 
   Shared& shared_;
   QuiescentStates& quiescent_;

@@ -1,5 +1,6 @@
 // ml2-fastpath: EAL, workers, control socket; see dpdk/process/*.h and ARCHITECTURE.md, "The fast path".
 #include <fmt/format.h>
+#include <rte_cycles.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -8,6 +9,7 @@
 #include <rte_mempool.h>
 #include <rte_version.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -32,15 +34,6 @@ int launch(void* worker) {
   return 0;
 }
 
-std::string link_members(const Devices& devices, std::uint16_t id) {
-  const auto it = devices.opened().find(id);
-  rte_eth_link link{};
-  if (it == devices.opened().end() || rte_eth_link_get_nowait(it->second.device->ethdev, &link) != 0) {
-    return "\"link\":\"unknown\"";
-  }
-  return fmt::format("\"link\":\"{}\",\"queues\":{}", link.link_status != 0 ? "up" : "down", it->second.queues);
-}
-
 int run(const Options& options, Isa isa) {
   // Before any thread starts, so that all have the signals blocked too.
   sigset_t signals;
@@ -50,6 +43,8 @@ int run(const Options& options, Isa isa) {
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   const UniqueFd signal(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
 
+  // Sockets that DPDK makes (vhost-user, server mode): for our user and group, QEMU's group perhaps.
+  ::umask(0117);
   Shared shared;
   std::vector<std::string> words = eal_arguments(options);
   std::vector<char*> arguments;
@@ -91,7 +86,7 @@ int run(const Options& options, Isa isa) {
     return fmt::format("\"version\":\"{}\",\"pid\":{},\"isa\":\"{}\",\"free_buffers\":{},\"workers\":[{}]",
                        ML2_VERSION, ::getpid(), to_string(isa), rte_mempool_avail_count(shared.buffers), threads);
   };
-  parts.port_members = [&devices](std::uint16_t id) { return link_members(devices, id); };
+  parts.port_members = [&devices](std::uint16_t id) { return devices.members(id); };
   parts.counters = [&workers] {
     std::vector<const Counters*> all;
     for (const auto& worker : workers) all.push_back(&worker->counters());
@@ -107,9 +102,14 @@ int run(const Options& options, Isa isa) {
   log::info("fastpath", "ready on {}: {} workers, {}", options.socket, workers_count, to_string(isa));
 
   signalfd_siginfo caught{};
+  std::uint64_t told = 0;
   while (::read(signal.get(), &caught, sizeof(caught)) != sizeof(caught)) {
     (*control)->run(200, signal.get());
     program.reclaim();
+    if (const std::uint64_t now = rte_get_timer_cycles(); now - told > rte_get_timer_hz() / 5) {
+      devices.tell();
+      told = now;
+    }
   }
   log::info("fastpath", "signal {}: ending", caught.ssi_signo);
   shared.stop.store(true);

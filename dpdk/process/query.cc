@@ -202,6 +202,13 @@ Status trace(ControlParts& parts, std::string_view argument, const EmitRow& emit
     to->start(copies.back().data() + kRoom, from.length, kRoom, nullptr);
     return true;
   };
+  tracer.allocate = [](Sink* sink, std::uint32_t length, std::uint16_t, Frame* to) {
+    auto& copies = static_cast<Tracer*>(sink)->copies;
+    copies.emplace_back(kRoom + length);
+    to->start(copies.back().data() + kRoom, length, kRoom, nullptr);
+    return true;
+  };
+  tracer.now_ms = [](Sink*) { return std::uint64_t{1000000}; };
   tracer.send = [](Sink* sink, const Frame& frame) { Tracer::tell(*static_cast<Tracer*>(sink)->emit, frame); };
 
   const auto in = static_cast<PortIndex>(*port);

@@ -1,8 +1,11 @@
 #include "dpdk/process/worker.h"
 
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include "dpdk/process/mbuf_work.h"
 
 namespace ml2::fastpath {
 
@@ -11,12 +14,19 @@ Worker::Worker(Shared& shared, unsigned number)
       number_(number),
       counters_(std::make_unique<Counters>()),
       pending_(std::make_unique<std::array<Pending, kMaxPorts>>()),
-      walk_{shared.tables, counters_.get(), this},
+      walk_{shared.tables, counters_.get(), this, shared.takes.data()},
       queues_(new std::vector<ReceiveQueue>()) {
   copy = [](Sink* sink, const Frame& from, std::uint16_t, Frame* to) {
     return static_cast<Worker*>(sink)->copy_frame(from, to);
   };
+  allocate = [](Sink* sink, std::uint32_t length, std::uint16_t headroom, Frame* to) {
+    return static_cast<Worker*>(sink)->allocate_frame(length, headroom, to);
+  };
   send = [](Sink* sink, const Frame& frame) { static_cast<Worker*>(sink)->finish(frame); };
+  piece = [](Sink*, const Frame& frame, std::uint32_t offset, std::uint32_t* bytes) {
+    return piece_of(static_cast<const rte_mbuf*>(frame.handle), frame, offset, bytes);
+  };
+  now_ms = [](Sink*) { return rte_get_timer_cycles() / (rte_get_timer_hz() / 1000); };
 }
 
 const std::vector<ReceiveQueue>* Worker::set_queues(const std::vector<ReceiveQueue>* queues) {
@@ -50,14 +60,12 @@ void Worker::burst(const ReceiveQueue& queue) {
   unsigned kept = 0;
   for (unsigned i = 0; i < count; ++i) {
     rte_mbuf* packet = packets[i];
-    if (packet->nb_segs != 1 && rte_pktmbuf_linearize(packet) != 0) [[unlikely]] {
-      bump(counters_->ports[queue.port].received, 1, packet->pkt_len);
-      bump(counters_->ports[queue.port].drops[static_cast<std::size_t>(Drop::Scattered)], 1);
-      rte_pktmbuf_free(packet);
+    Frame& frame = frames[kept];
+    if ((packet->nb_segs != 1) | ((packet->ol_flags & kReceivedWork) != 0)) [[unlikely]] {
+      if (take_in(packet, frame, queue.port)) packets[kept++] = packet;
       continue;
     }
-    packets[kept] = packet;
-    Frame& frame = frames[kept++];
+    packets[kept++] = packet;
     frame.start(rte_pktmbuf_mtod(packet, std::uint8_t*), packet->data_len, packet->data_off, packet);
     frame.has_hash = (packet->ol_flags & RTE_MBUF_F_RX_RSS_HASH) != 0;
     frame.hash = packet->hash.rss;
@@ -83,7 +91,20 @@ void Worker::burst(const ReceiveQueue& queue) {
   flush_all();
 }
 
+// An mbuf with work; false: it could not be taken, and is counted and freed.
+bool Worker::take_in(rte_mbuf*& packet, Frame& frame, PortIndex port) {
+  if (frame_of_work(packet, frame)) return true;
+  bump(counters_->ports[port].received, 1, packet->pkt_len);
+  bump(counters_->ports[port].drops[static_cast<std::size_t>(Drop::Scattered)], 1);
+  rte_pktmbuf_free(packet);
+  return false;
+}
+
 inline void Worker::write_back(const Frame& frame, rte_mbuf* packet) {
+  if (frame.has_work()) [[unlikely]] {
+    work_ = true;
+    return write_back_work(frame, packet);
+  }
   packet->data_off = frame.headroom;  // the walk keeps it in step with `data`
   packet->data_len = static_cast<std::uint16_t>(frame.length);
   packet->pkt_len = frame.length;
@@ -118,14 +139,34 @@ inline void Worker::enqueue(PortIndex port, rte_mbuf* packet, std::uint32_t byte
     flush(port);
 }
 
+// Some drivers want pseudo-header sums and the like in frames that ask for something; what they refuse is dropped.
+void Worker::prepare(PortIndex port, rte_mbuf** packets, unsigned* count, std::uint64_t* bytes) {
+  const Device* device = load_shared(shared_.devices[port]);
+  if (device == nullptr) return;
+  unsigned kept = 0;
+  for (unsigned i = 0; i < *count; ++i) {
+    const std::uint64_t asked = packets[i]->ol_flags & (RTE_MBUF_F_TX_L4_MASK | RTE_MBUF_F_TX_TCP_SEG);
+    if (asked == 0 || rte_eth_tx_prepare(device->ethdev, 0, &packets[i], 1) == 1) {
+      packets[kept++] = packets[i];
+      continue;
+    }
+    *bytes -= packets[i]->pkt_len;
+    rte_pktmbuf_free(packets[i]);
+    bump(counters_->ports[port].drops[static_cast<std::size_t>(Drop::BadOffload)], 1);
+  }
+  *count = kept;
+}
+
 void Worker::transmit(PortIndex port, rte_mbuf** packets, unsigned count, std::uint64_t bytes) {
   std::uint16_t sent = 0;
+  if (work_) [[unlikely]]
+    prepare(port, packets, &count, &bytes);
   if (const Device* device = load_shared(shared_.devices[port]); device != nullptr) [[likely]] {
+    const auto queue = static_cast<std::uint16_t>(number_ % load_shared(device->transmit_queues));
     if (device->shared_queues)
-      while (device->lock.test_and_set(std::memory_order_acquire)) rte_pause();
-    sent = rte_eth_tx_burst(device->ethdev, static_cast<std::uint16_t>(number_ % device->transmit_queues), packets,
-                            static_cast<std::uint16_t>(count));
-    if (device->shared_queues) device->lock.clear(std::memory_order_release);
+      while (device->locks[queue].test_and_set(std::memory_order_acquire)) rte_pause();
+    sent = rte_eth_tx_burst(device->ethdev, queue, packets, static_cast<std::uint16_t>(count));
+    if (device->shared_queues) device->locks[queue].clear(std::memory_order_release);
   }
   PortCounters& counters = counters_->ports[port];
   if (sent != count) [[unlikely]] {
@@ -151,6 +192,7 @@ void Worker::flush_all() {
     (*pending_)[waiting_[i]].waiting = false;
   }
   waiting_count_ = 0;
+  work_ = false;
   if (to_free_count_ != 0) {
     rte_pktmbuf_free_bulk(to_free_.data(), to_free_count_);
     to_free_count_ = 0;
@@ -158,13 +200,34 @@ void Worker::flush_all() {
 }
 
 bool Worker::copy_frame(const Frame& from, Frame* to) {
+  if (from.scattered) {
+    // Through all of its buffers. Those are as they came until it is written back.
+    auto* original = static_cast<rte_mbuf*>(from.handle);
+    const auto* begin = rte_pktmbuf_mtod(original, const std::uint8_t*);
+    rte_mbuf* packet =
+        rte_pktmbuf_copy(original, shared_.buffers,
+                         static_cast<std::uint32_t>(from.data > begin ? from.data - begin : 0), from.length);
+    if (packet == nullptr) return false;
+    to->start(rte_pktmbuf_mtod(packet, std::uint8_t*), packet->pkt_len, packet->data_off, packet);
+    to->scattered = packet->nb_segs != 1;
+    return true;
+  }
+  if (!allocate_frame(from.length, 0, to)) return false;
+  std::memcpy(to->data, from.data, from.length);
+  return true;
+}
+
+// Buffers have RTE_PKTMBUF_HEADROOM before them, which is more than a walk needs.
+bool Worker::allocate_frame(std::uint32_t length, std::uint16_t headroom, Frame* to) {
+  static_assert(RTE_PKTMBUF_HEADROOM >= vxlan::kSlack);
   rte_mbuf* packet = rte_pktmbuf_alloc(shared_.buffers);
-  if (packet == nullptr || from.length > rte_pktmbuf_tailroom(packet)) {
+  if (packet == nullptr || length > rte_pktmbuf_tailroom(packet) || headroom > packet->data_off) {
     rte_pktmbuf_free(packet);
     return false;
   }
-  to->start(rte_pktmbuf_mtod(packet, std::uint8_t*), from.length, packet->data_off, packet);
-  std::memcpy(to->data, from.data, from.length);
+  packet->data_len = static_cast<std::uint16_t>(length);
+  packet->pkt_len = length;
+  to->start(rte_pktmbuf_mtod(packet, std::uint8_t*), length, packet->data_off, packet);
   return true;
 }
 

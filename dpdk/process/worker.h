@@ -19,12 +19,16 @@
 
 namespace ml2::fastpath {
 
-// A started device as workers see it; never changes once published.
+// A started device as workers see it.
 struct Device {
+  explicit Device(std::uint16_t queues) : all_transmit_queues(queues), locks(new std::atomic_flag[queues]) {}
   std::uint16_t ethdev = 0;
-  std::uint16_t transmit_queues = 1;  // worker i uses queue i modulo this, and a lock when they are too few
+  const std::uint16_t all_transmit_queues;
+  // Worker i uses queue i modulo this, and its lock where queues may be shared. A virtual machine that enables or disables
+  // queues changes it.
+  std::uint16_t transmit_queues = 1;
   bool shared_queues = false;
-  mutable std::atomic_flag lock = ATOMIC_FLAG_INIT;
+  const std::unique_ptr<std::atomic_flag[]> locks;
 };
 
 struct ReceiveQueue {
@@ -41,6 +45,7 @@ struct Shared {
   rte_rcu_qsbr* quiescent = nullptr;
   rte_mempool* buffers = nullptr;
   std::array<const Device*, kMaxPorts> devices{};
+  std::array<std::uint8_t, kMaxPorts> takes{};  // bits of Takes, by port
   std::atomic<bool> stop{false};
 };
 
@@ -68,12 +73,15 @@ class Worker : private Sink {
     std::array<rte_mbuf*, 2 * kBurst> packets{};
   };
   void burst(const ReceiveQueue& queue);
+  bool take_in(rte_mbuf*& packet, Frame& frame, PortIndex port);
+  void prepare(PortIndex port, rte_mbuf** packets, unsigned* count, std::uint64_t* bytes);
   void enqueue(PortIndex port, rte_mbuf* packet, std::uint32_t bytes);
-  static void write_back(const Frame& frame, rte_mbuf* packet);
+  void write_back(const Frame& frame, rte_mbuf* packet);
   void transmit(PortIndex port, rte_mbuf** packets, unsigned count, std::uint64_t bytes);
   void flush(PortIndex port);
   void flush_all();
   bool copy_frame(const Frame& from, Frame* to);
+  bool allocate_frame(std::uint32_t length, std::uint16_t headroom, Frame* to);
   void finish(const Frame& frame);
 
   Shared& shared_;
@@ -84,6 +92,7 @@ class Worker : private Sink {
   unsigned waiting_count_ = 0;
   std::array<rte_mbuf*, 2 * kBurst> to_free_{};
   unsigned to_free_count_ = 0;
+  bool work_ = false;  // some frame of this burst leaves with work for a device
   Walk walk_;
   const std::vector<ReceiveQueue>* queues_;
   std::atomic<int> thread_id_{0};

@@ -223,7 +223,7 @@ void Program::apply_objects(const Batch& batch, Applied& applied) {
   std::set<std::uint16_t> open;
   for (const auto& [id, port] : ports_) open.insert(id);
   for (auto it = ports.begin(); it != ports.end();) {
-    const auto& [id, port] = *it;
+    auto& [id, port] = *it;
     Status opened;
     if (const auto now = ports_.find(id); now == ports_.end()) {
       opened = devices_.open(port);
@@ -232,6 +232,12 @@ void Program::apply_objects(const Batch& batch, Applied& applied) {
                now->second.queues != port.queues) {
       // Closed in this round and opened when the client sends it again: a device never has two masters.
       opened = transient("its device changes, so it is closed now; send it again");
+    } else if (now->second.mtu != port.mtu) {
+      if (const auto changed = devices_.change(port); !changed) {
+        applied.refused.push_back(
+            fmt::format("port {}: {}; its MTU stays {}", id, changed.error().message, now->second.mtu));
+        port.mtu = now->second.mtu;
+      }
     }
     if (opened) {
       ++it;

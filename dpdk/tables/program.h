@@ -29,6 +29,8 @@ class PortDevices {
   virtual ~PortDevices() = default;
   // Opens and starts the device; on failure the port is refused with the error's sentence.
   [[nodiscard]] virtual Status open(const abi::Port& port) = 0;
+  // The port's MTU is another one now; on failure the device keeps the old one.
+  [[nodiscard]] virtual Status change(const abi::Port& port) = 0;
   // What was opened is in all tables now, and may be polled: not a frame is received before.
   virtual void serve() = 0;
   // The port is in no table any more, and no worker sees it.

@@ -16,6 +16,7 @@ struct Context {
   PortCounters& port_counters;
   PortIndex from;
   const Port& port;
+  Walk& walk;
 };
 
 ML2_INLINE void drop(Context& context, Frame& frame, Drop reason) {

@@ -1,8 +1,8 @@
 // egress: puts a tag or an outer header before a frame, as its Output says, and names the port where it goes.
 //
-// Where in the walk: last, for unicast and for each copy of a broadcast.
+// Where in the walk: last (leave.h), for unicast and for each copy of a broadcast.
 // Threading: reads immutable objects.
-// Failure: TooLong, NoHeadroom, SamePort, TunnelToTunnel.
+// Failure: none: the caller has seen to length and headroom.
 // What it does not do: no fragments (RFC 7348 section 4.3), no queues: the worker sends.
 #pragma once
 
@@ -102,15 +102,9 @@ ML2_INLINE void push_tag(Frame& frame, std::uint16_t tag_raw) {
   }
 }
 
-[[gnu::noinline]] inline void stay(Context& context, Frame& frame, const Output& output) {
-  drop(context, frame, frame.length > output.max_frame ? Drop::TooLong : Drop::NoHeadroom);
-}
-
-// Sends `frame`, of `segment`, by `output`.
-ML2_INLINE void leave(Context& context, Frame& frame, OutputIndex index, const Output& output,
-                      const Segment& segment) {
-  if (frame.length > output.max_frame || frame.headroom < output.headroom) [[unlikely]]
-    return stay(context, frame, output);
+// Puts on what the output says.
+ML2_INLINE void put_before(Context& context, Frame& frame, OutputIndex index, const Output& output,
+                           const Segment& segment) {
   bump(context.counters.outputs[index], 1, frame.length);
   frame.port = output.port;
   if (output.tunnel) {

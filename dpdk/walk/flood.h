@@ -7,7 +7,7 @@
 // What it does not do: a frame from a VTEP never goes to a VTEP (they are meshed), nor back where it came from.
 #pragma once
 
-#include "dpdk/walk/egress.h"
+#include "dpdk/walk/leave.h"
 
 namespace ml2::fastpath {
 inline namespace ML2_ISA {
@@ -30,7 +30,10 @@ inline namespace ML2_ISA {
     copy.from_tunnel = frame.from_tunnel;
     copy.has_hash = frame.has_hash;
     copy.hash = frame.hash;
-    leave(context, copy, now, *output, segment);
+    copy.checksum = frame.checksum;
+    copy.long_tcp = frame.long_tcp;
+    copy.segment = frame.segment;
+    leave(context, copy, now, *output, segment, false);
     context.sink->send(context.sink, copy);
   };
   for (const OutputIndex member : segment.members) {
@@ -43,7 +46,7 @@ inline namespace ML2_ISA {
   }
   const Output* output = load_shared(context.tables.outputs[last]);
   if (last == 0 || output == nullptr) return drop(context, frame, Drop::NoReceivers);
-  leave(context, frame, last, *output, segment);
+  leave(context, frame, last, *output, segment, false);
 }
 
 }  // namespace ML2_ISA

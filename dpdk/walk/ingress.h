@@ -6,6 +6,7 @@
 // What it does not do: it does not look at the destination; security.h and find.h do.
 #pragma once
 
+#include "dpdk/walk/leave.h"
 #include "dpdk/walk/neighbour.h"
 #include "dpdk/walk/security.h"
 
@@ -49,8 +50,8 @@ ML2_INLINE std::uint64_t source_mac(const Frame& frame) { return wire::load_mac(
 
 ML2_INLINE void to_exception(Context& context, Frame& frame) {
   if (context.port.peer == kNoPort) return drop(context, frame, Drop::NotOurs);
-  frame.port = context.port.peer;
   bump(context.port_counters.exception, 1);
+  leave_as_it_is(context, frame, context.port.peer);
 }
 
 ML2_INLINE Drop to_drop(vxlan::Fault fault) {
@@ -81,11 +82,33 @@ ML2_INLINE OutputIndex find_vtep(const VtepIndex& index, const std::uint8_t* add
   }
 }
 
+// decode() reads all of a packet for its UDP checksum; here that is summed piece by piece.
+template <bool kIpv6>
+[[gnu::noinline]] vxlan::Packet decode_pieces(Context& context, const Frame& frame, std::size_t ip_offset) {
+  vxlan::Local local = context.port.local;
+  local.verify_udp_checksum = false;
+  const std::uint8_t* ip = frame.data + ip_offset;
+  vxlan::Packet packet = vxlan::decode<kIpv6>(local, ip, frame.length - ip_offset);
+  if (packet.fault != vxlan::Fault::None || !context.port.local.verify_udp_checksum) return packet;
+  const std::size_t udp_offset = packet.inner_offset - vxlan::kLength - wire::kUdpLength;
+  const std::uint8_t* udp = ip + udp_offset;
+  if (wire::load_raw<std::uint16_t>(udp + wire::kUdpChecksum) == 0) return packet;
+  const std::uint32_t length = wire::load16(udp + wire::kUdpLengthField);
+  std::uint64_t sum =
+      (std::uint64_t{wire::kProtocolUdp} << 8U) + __builtin_bswap16(static_cast<std::uint16_t>(length));
+  sum = wire::checksum_add(sum, ip + (kIpv6 ? wire::kIpv6Source : wire::kIpv4Source), kIpv6 ? 32 : 8);
+  sum += sum_range(context, frame, static_cast<std::uint32_t>(ip_offset + udp_offset), length);
+  if (wire::checksum_fold(sum) != 0) packet.fault = vxlan::Fault::BadUdpChecksum;
+  return packet;
+}
+
 // Takes the outer header off. True: done with the frame (it is in its segment, or dropped). False: not a tunnel packet to us.
 template <bool kIpv6>
 ML2_INLINE bool decapsulate(Context& context, Frame& frame, std::size_t ip_offset) {
   const std::uint8_t* ip = frame.data + ip_offset;
-  const vxlan::Packet packet = vxlan::decode<kIpv6>(context.port.local, ip, frame.length - ip_offset);
+  const vxlan::Packet packet = frame.scattered
+                                   ? decode_pieces<kIpv6>(context, frame, ip_offset)
+                                   : vxlan::decode<kIpv6>(context.port.local, ip, frame.length - ip_offset);
   if (packet.fault != vxlan::Fault::None) [[unlikely]] {
     if (packet.fault == vxlan::Fault::NotOurs) return false;
     drop(context, frame, to_drop(packet.fault));

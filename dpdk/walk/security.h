@@ -68,7 +68,7 @@ inline std::optional<Drop> check_arp(const Port& port, const Frame& frame, std::
 inline std::optional<Drop> check_ipv6(const Port& port, const Frame& frame, std::uint64_t mac) {
   const std::uint8_t* ip = frame.data + wire::kEthernetLength;
   if (frame.length < wire::kEthernetLength + wire::kIpv6Length) return Drop::HeaderTruncated;
-  const std::uint8_t* end = frame.data + frame.length;
+  const std::uint8_t* end = frame.data + frame.readable();
   std::uint8_t next = ip[wire::kIpv6NextHeader];
   const std::uint8_t* at = ip + wire::kIpv6Length;
   if (next == 0) {  // hop-by-hop options

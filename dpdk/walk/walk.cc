@@ -42,8 +42,8 @@ ML2_INLINE void leave_together(Context& context, Frame* frames, unsigned count, 
       back_again(context, frame);
       continue;
     }
-    if (frame.length > max_frame || frame.headroom < headroom) [[unlikely]] {
-      leave(context, frame, index, output, segment);
+    if (frame.length > max_frame || frame.headroom < headroom || frame.has_work()) [[unlikely]] {
+      leave(context, frame, index, output, segment, true);
       continue;
     }
     ++packets;
@@ -124,7 +124,7 @@ ML2_INLINE void forward(Context& context, Frame* frames, unsigned count) {
       back_again(context, frame);
       continue;
     }
-    leave(context, frame, value.output, *output, *segment);
+    leave(context, frame, value.output, *output, *segment, true);
   }
 }
 
@@ -134,7 +134,7 @@ void walk_burst(Walk& walk, PortIndex from, Frame* frames, unsigned count) {
   PortCounters& counters = walk.counters->ports[from];
   static const Port kNone;
   const Port* port = load_shared(walk.tables->ports[from]);
-  Context context{*walk.tables, *walk.counters, walk.sink, counters, from, port != nullptr ? *port : kNone};
+  Context context{*walk.tables, *walk.counters, walk.sink, counters, from, port != nullptr ? *port : kNone, walk};
   std::uint64_t bytes = 0;
   if (port == nullptr || port->kind == Port::Kind::Wire) [[unlikely]] {
     for (unsigned i = 0; i < count; ++i) {

@@ -5,6 +5,8 @@
 //     classify (ingress.h)  ->  anti-spoofing (security.h)  ->  ARP, ND in place (neighbour.h)
 //       ->  FDB (find.h)  ->  tag or outer header (egress.h), or copies of a broadcast (flood.h)
 //
+//   A frame with work of its own (checksum, segments) or one that is too long goes through finish.h on its way out.
+//
 // Where in the walk: it is the walk. The worker gives it frames and sends what comes out; tests give it arrays.
 // Threading: one Walk per worker; the tables may change meanwhile, each object is seen whole.
 // Failure: a frame that is not delivered is `dropped` with a reason, and counted.
@@ -14,14 +16,28 @@
 #include "dpdk/walk/counters.h"
 #include "dpdk/walk/frame.h"
 #include "dpdk/walk/isa.h"
+#include "dpdk/walk/offload.h"
 
 namespace ml2::fastpath {
+
+// How often a machine is told that its frames are too long: 100 times a second, after a pause as often at once. Ports
+// whose ids are the same modulo the array's size share one.
+struct AnswerRate {
+  static constexpr std::uint32_t kPerSecond = 100;
+  struct Bucket {
+    std::uint64_t last_ms = 0;
+    std::uint32_t left = kPerSecond;
+  };
+  Bucket buckets[256];
+};
 
 // One worker's state between bursts.
 struct Walk {
   const Tables* tables = nullptr;
   Counters* counters = nullptr;
   Sink* sink = nullptr;
+  const std::uint8_t* takes = nullptr;  // bits of Takes, by port; null: no port takes anything
+  AnswerRate rate{};
 };
 
 // Leaves in each frame: `port` (send it there), or `dropped`, or neither (the Sink has it; the frame's memory is free).

@@ -60,6 +60,7 @@ class NullDevices final : public fastpath::PortDevices {
     if (std::string(port.devargs).starts_with("net_nosuch")) return transient("device net_nosuch cannot be opened");
     return {};
   }
+  Status change(const abi::Port&) override { return {}; }
   void serve() override {}
   void close(std::uint16_t) override {}
 };

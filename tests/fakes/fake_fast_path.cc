@@ -29,6 +29,7 @@ class Devices final : public fastpath::PortDevices {
     ++opened_;
     return {};
   }
+  [[nodiscard]] Status change(const abi::Port&) override { return {}; }
   void serve() override {}
   void close(std::uint16_t) override {}
 

@@ -62,8 +62,17 @@ Rig& rig() {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   constexpr PortIndex kPorts[] = {1, 2, 3, 9, 10, 20, 77};
-  const PortIndex port = kPorts[data[0] % std::size(kPorts)];
-  const std::vector<Out> out = rig().run(port, {Bytes(data + 1, data + size)});
+  const PortIndex port = kPorts[(data[0] & 7U) % std::size(kPorts)];
+  In in{.bytes = Bytes(data + 1, data + size)};
+  // What a virtual machine may ask for, in the other bits: a checksum, segments, and a frame in pieces.
+  in.checksum = (data[0] & 0x08U) != 0;
+  if ((data[0] & 0x10U) != 0) in.segment_size = size > 3 ? static_cast<std::uint16_t>(data[2] << 2U) : 60;
+  if ((data[0] & 0x20U) != 0 && in.bytes.size() > kReadable) in.first_piece = kReadable + data[3];
+  if (in.first_piece >= in.bytes.size()) in.first_piece = 0;
+  const std::uint8_t takes = (data[0] & 0x40U) != 0 ? 0xff : 0;
+  std::fill(std::begin(rig().takes), std::end(rig().takes), takes);
+  rig().now += 7;
+  const std::vector<Out> out = rig().run_work(port, {in});
   ML2_CHECK(!out.empty(), "a frame does not vanish");
   for (const Out& one : out) ML2_CHECK(one.dropped != (one.port != kNoPort), "it is dropped or it goes somewhere");
   return 0;

@@ -40,9 +40,15 @@ class FakeDevices : public PortDevices {
     opened[port.id] = port.devargs;
     return {};
   }
+  Status change(const abi::Port& port) override {
+    if (port.mtu > 9000) return transient("it does not take that MTU");
+    mtu[port.id] = port.mtu;
+    return {};
+  }
   void serve() override {}
   void close(std::uint16_t id) override { opened.erase(id); }
   std::map<std::uint16_t, std::string> opened;
+  std::map<std::uint16_t, std::uint16_t> mtu;  // as changed
 };
 
 inline void set_mac(std::uint8_t* to, const char* text) {
@@ -93,6 +99,18 @@ struct Out {
   Bytes bytes;
   bool dropped = false;
   Drop drop{};
+  bool checksum = false;
+  bool long_tcp = false;
+  std::uint16_t segment_size = 0;
+  std::uint16_t outer_length = 0;
+};
+
+// A frame as a virtual machine may hand it over.
+struct In {
+  Bytes bytes;
+  bool checksum = false;
+  std::uint16_t segment_size = 0;  // of long TCP
+  std::size_t first_piece = 0;     // bytes in the first piece, 0: all; the rest is in pieces of odd lengths
 };
 
 class Rig : private Sink {
@@ -101,17 +119,33 @@ class Rig : private Sink {
     copy = [](Sink* sink, const Frame& from, std::uint16_t headroom, Frame* to) {
       return static_cast<Rig*>(sink)->copy_frame(from, headroom, to);
     };
+    allocate = [](Sink* sink, std::uint32_t length, std::uint16_t headroom, Frame* to) {
+      return static_cast<Rig*>(sink)->allocate_frame(length, headroom, to);
+    };
     send = [](Sink* sink, const Frame& frame) { static_cast<Rig*>(sink)->collect(frame); };
+    piece = [](Sink*, const Frame& frame, std::uint32_t offset, std::uint32_t* bytes) -> const std::uint8_t* {
+      return static_cast<Pieces*>(frame.handle)->at(frame, offset, bytes);
+    };
+    now_ms = [](Sink* sink) { return static_cast<Rig*>(sink)->now; };
+    walk_.sink = this;
+    walk_.counters = counters_.get();
+    walk_.takes = takes;
   }
 
   // Every frame of `in` as one burst from `port`; all that came out, copies first.
   std::vector<Out> run(PortIndex port, const std::vector<Bytes>& in, std::uint16_t headroom = 128) {
+    std::vector<In> all;
+    for (const Bytes& bytes : in) all.push_back({.bytes = bytes});
+    return run_work(port, all, headroom);
+  }
+  std::vector<Out> run_work(PortIndex port, const std::vector<In>& in, std::uint16_t headroom = 128) {
     out_.clear();
     memory_.clear();
+    pieces_.clear();
     std::vector<Frame> frames;
-    for (const Bytes& bytes : in) frames.push_back(place(bytes.data(), bytes.size(), headroom));
-    Walk walk{&program.tables(), counters_.get(), this};
-    walk_function(isa_)(walk, port, frames.data(), static_cast<unsigned>(frames.size()));
+    for (const In& one : in) frames.push_back(take_in(one, headroom));
+    walk_.tables = &program.tables();
+    walk_function(isa_)(walk_, port, frames.data(), static_cast<unsigned>(frames.size()));
     for (const Frame& frame : frames) collect(frame);
     return out_;
   }
@@ -128,8 +162,67 @@ class Rig : private Sink {
   NoReaders grace;
   FakeDevices devices;
   Program program{grace, devices, 0x123456789abcdef1ULL};
+  std::uint8_t takes[kMaxPorts] = {};  // bits of Takes, by port
+  std::uint64_t now = 1000000;         // milliseconds
 
  private:
+  // A frame in pieces, the first of them with room before it.
+  struct Pieces {
+    const std::uint8_t* first_end = nullptr;
+    std::vector<Bytes> rest;
+    const std::uint8_t* at(const Frame& frame, std::uint32_t offset, std::uint32_t* bytes) const {
+      const auto first = static_cast<std::uint32_t>(first_end - frame.data);
+      if (offset < first) return *bytes = first - offset, frame.data + offset;
+      offset -= first;
+      for (const Bytes& piece : rest) {
+        if (offset < piece.size()) {
+          *bytes = static_cast<std::uint32_t>(piece.size()) - offset;
+          return piece.data() + offset;
+        }
+        offset -= static_cast<std::uint32_t>(piece.size());
+      }
+      return nullptr;
+    }
+  };
+  Frame take_in(const In& in, std::uint16_t headroom) {
+    const std::size_t first = in.first_piece == 0 ? in.bytes.size() : in.first_piece;
+    Frame frame = place(in.bytes.data(), first, headroom);
+    if (first != in.bytes.size()) {
+      auto pieces = std::make_unique<Pieces>();
+      pieces->first_end = frame.data + first;
+      for (std::size_t at = first, size = 101; at < in.bytes.size(); at += size, size += 2) {
+        const std::size_t end = std::min(at + size, in.bytes.size());
+        pieces->rest.emplace_back(in.bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                                  in.bytes.begin() + static_cast<std::ptrdiff_t>(end));
+      }
+      frame.handle = pieces.get();
+      pieces_.push_back(std::move(pieces));
+      frame.length = static_cast<std::uint32_t>(in.bytes.size());
+      frame.scattered = true;
+    }
+    frame.checksum = in.checksum;
+    frame.long_tcp = in.segment_size != 0;
+    if (frame.checksum || frame.long_tcp) frame.set_work(in.segment_size, 0);
+    return frame;
+  }
+  bool allocate_frame(std::uint32_t length, std::uint16_t headroom, Frame* to) {
+    if (no_buffers || length > longest_piece) return false;
+    memory_.emplace_back(std::make_unique<std::uint8_t[]>(headroom + length));
+    to->start(memory_.back().get() + headroom, length, headroom, nullptr);
+    return true;
+  }
+  static Bytes bytes_of(const Frame& frame) {
+    if (!frame.scattered) return Bytes(frame.data, frame.data + frame.length);
+    Bytes all;
+    while (all.size() < frame.length) {
+      std::uint32_t bytes = 0;
+      const auto* at = static_cast<Pieces*>(frame.handle)->at(frame, static_cast<std::uint32_t>(all.size()), &bytes);
+      ML2_CHECK(at != nullptr, "a frame is as long as its pieces");
+      bytes = std::min(bytes, frame.length - static_cast<std::uint32_t>(all.size()));
+      all.insert(all.end(), at, at + bytes);
+    }
+    return all;
+  }
   // The bytes stand at the very end of their memory, so that a sanitizer sees a read beyond.
   Frame place(const std::uint8_t* bytes, std::size_t size, std::uint16_t headroom) {
     memory_.emplace_back(std::make_unique<std::uint8_t[]>(headroom + size));
@@ -140,20 +233,27 @@ class Rig : private Sink {
   }
   bool copy_frame(const Frame& from, std::uint16_t headroom, Frame* to) {
     if (no_buffers) return false;
-    *to = place(from.data, from.length, static_cast<std::uint16_t>(headroom + 16));
+    const Bytes bytes = bytes_of(from);
+    *to = place(bytes.data(), bytes.size(), static_cast<std::uint16_t>(headroom + 16));
     return true;
   }
   void collect(const Frame& frame) {
-    out_.push_back({frame.port, Bytes(frame.data, frame.data + frame.length), frame.dropped, frame.drop});
+    if (frame.port == kNoPort && !frame.dropped) return;  // its parts went by the Sink
+    out_.push_back({frame.port, bytes_of(frame), frame.dropped, frame.drop, frame.checksum, frame.long_tcp,
+                    frame.long_tcp ? frame.segment_size() : std::uint16_t{0},
+                    frame.checksum || frame.long_tcp ? frame.outer_length() : std::uint16_t{0}});
   }
 
   Isa isa_;
   std::unique_ptr<Counters> counters_;
+  Walk walk_{};
   std::vector<std::unique_ptr<std::uint8_t[]>> memory_;
+  std::vector<std::unique_ptr<Pieces>> pieces_;
   std::vector<Out> out_;
 
  public:
   bool no_buffers = false;
+  std::uint32_t longest_piece = 2048;
 };
 
 // Batches in few words.
