@@ -86,7 +86,12 @@ void add_fastpath_commands(Command& top, Program& program) {
            {{"Port", "port"}, {"Reason", "reason"}, {"Packets", "packets"}, {"Meaning", "meaning"}});
   add_list(
       parent, program, "fdb", "List the FDB",
-      {{"Segment", "segment"}, {"MAC", "mac"}, {"Port", "port"}, {"VTEP", "vtep"}},
+      {{"Segment", "segment"},
+       {"MAC", "mac"},
+       {"Port", "port"},
+       {"VTEP", "vtep"},
+       {"Learned", "learned"},
+       {"Age", "age"}},
       [](Command& command, FastPathOptions& options) {
         command.add_option("--segment", options.segment, "Only this segment's, by its id in the fast path");
       },

@@ -123,7 +123,9 @@ struct Segment {
   std::uint8_t vlan_transparent = 0;
   std::uint8_t answer_neighbours = 0;
   std::uint8_t flush = 0;  // another number than before: all FDB entries of the segment are forgotten
-  std::uint16_t reserved = 0;
+  // Seconds after which a station that was learned, and is heard no more, is forgotten; 0: nothing is learned here. What is
+  // learned is no record: it is in no digest, and an Fdb record of the same MAC replaces it and is never replaced by it.
+  std::uint16_t learn_age = 0;
   std::uint32_t vni = 0;   // 0: no VXLAN
   std::uint32_t mark = 0;  // the client's own, to know its segment by after a restart; not looked at here
 };
@@ -196,7 +198,7 @@ struct Neighbour {
 static_assert(sizeof(Neighbour) == 32);
 
 // What is asked by Query, as text after the header: a word of these and, for some, an argument.
-//   show | ports | segments | vteps | fdb | stats | drops | trace <port id> <frame in hexadecimal>
+//   show | ports | segments | vteps | fdb [segment] | drops | trace <port id> <frame in hexadecimal>
 // The answer is one JSON object per line.
 
 // A record's part of its kind's digest. FNV-1a over all bytes, finished twice; fast, and only against accidents.

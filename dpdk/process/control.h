@@ -32,6 +32,7 @@ struct ControlParts {
   // One per worker.
   std::function<std::vector<const Counters*>()> counters;
   WalkFunction walk = nullptr;
+  std::function<std::uint64_t()> second;  // the clock of Program::learn()
 };
 
 // One client's conversation: messages in, messages out. No descriptors: fuzzed and tested as it is.

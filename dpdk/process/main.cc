@@ -78,6 +78,7 @@ int run(const Options& options, Isa isa) {
   parts.program = &program;
   parts.boot = random_number();
   parts.walk = shared.walk;
+  parts.second = [] { return rte_get_timer_cycles() / rte_get_timer_hz(); };
   parts.process_members = [&] {
     std::string threads;
     for (std::size_t i = 0; i < workers.size(); ++i)
@@ -102,10 +103,17 @@ int run(const Options& options, Isa isa) {
   log::info("fastpath", "ready on {}: {} workers, {}", options.socket, workers_count, to_string(isa));
 
   signalfd_siginfo caught{};
+  std::uint64_t aged = 0;
   std::uint64_t told = 0;
   while (::read(signal.get(), &caught, sizeof(caught)) != sizeof(caught)) {
-    (*control)->run(200, signal.get());
+    // Workers wake nobody (that would be a system call): what they heard is fetched.
+    (*control)->run(program.learns() ? 10 : 200, signal.get());
     program.reclaim();
+    const std::uint64_t second = rte_get_timer_cycles() / rte_get_timer_hz();
+    for (const auto& worker : workers)
+      worker->take_heard([&](const Worker::Heard& heard) { program.learn(heard.key, heard.origin, second); });
+    if (second != aged) program.age(second);
+    aged = second;
     if (const std::uint64_t now = rte_get_timer_cycles(); now - told > rte_get_timer_hz() / 5) {
       devices.tell();
       told = now;

@@ -80,10 +80,10 @@ void show(ControlParts& parts, const EmitRow& emit) {
   const auto entries = [&state](abi::Kind kind) { return state.entries[index(kind)]; };
   emit(fmt::format(
       "{{\"protocol\":{},\"boot\":\"{:016x}\",\"generation\":{},\"ports\":{},\"segments\":{},\"vteps\":{},"
-      "\"fdb\":{},\"neighbours\":{},\"table_bytes\":{},{}}}",
+      "\"fdb\":{},\"learned\":{},\"learn_refused\":{},\"neighbours\":{},\"table_bytes\":{},{}}}",
       abi::kVersion, parts.boot, state.generation, entries(abi::Kind::Port), entries(abi::Kind::Segment),
-      entries(abi::Kind::Vtep), entries(abi::Kind::Fdb), entries(abi::Kind::Neighbour), parts.program->memory_bytes(),
-      parts.process_members()));
+      entries(abi::Kind::Vtep), entries(abi::Kind::Fdb), parts.program->learned(), parts.program->learn_refused(),
+      entries(abi::Kind::Neighbour), parts.program->memory_bytes(), parts.process_members()));
 }
 
 void ports(ControlParts& parts, const EmitRow& emit) {
@@ -153,10 +153,16 @@ Status fdb(ControlParts& parts, std::string_view argument, const EmitRow& emit) 
   }
   parts.program->for_each_fdb([&](const abi::Fdb& record) {
     if (!segment || *segment == record.segment) {
-      emit(fmt::format("{{\"segment\":{},\"mac\":\"{}\",\"port\":{},\"vtep\":{}}}", record.segment,
+      emit(fmt::format("{{\"segment\":{},\"mac\":\"{}\",\"port\":{},\"vtep\":{},\"learned\":false}}", record.segment,
                        mac_text(record.mac), record.port, record.vtep));
     }
     return true;
+  });
+  parts.program->for_each_learned([&](const abi::Fdb& record, std::uint64_t second) {
+    if (segment && *segment != record.segment) return;
+    const std::uint64_t now = parts.second ? parts.second() : second;
+    emit(fmt::format("{{\"segment\":{},\"mac\":\"{}\",\"port\":{},\"vtep\":{},\"learned\":true,\"age\":{}}}",
+                     record.segment, mac_text(record.mac), record.port, record.vtep, now - second));
   });
   return {};
 }
@@ -208,6 +214,7 @@ Status trace(ControlParts& parts, std::string_view argument, const EmitRow& emit
     to->start(copies.back().data() + kRoom, length, kRoom, nullptr);
     return true;
   };
+  tracer.learn = [](Sink*, std::uint64_t, std::uint32_t, bool) { return false; };
   tracer.now_ms = [](Sink*) { return std::uint64_t{1000000}; };
   tracer.send = [](Sink* sink, const Frame& frame) { Tracer::tell(*static_cast<Tracer*>(sink)->emit, frame); };
 

@@ -1,7 +1,9 @@
 #include "dpdk/process/worker.h"
 
+#include <fmt/format.h>
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
+#include <rte_ring_elem.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -9,11 +11,17 @@
 
 namespace ml2::fastpath {
 
+// Stations that may wait for the control thread: what it takes every few milliseconds, so some 100,000 a second. Above that
+// they are learned later.
+static constexpr unsigned kHeard = 1024;
+
 Worker::Worker(Shared& shared, unsigned number)
     : shared_(shared),
       number_(number),
       counters_(std::make_unique<Counters>()),
       pending_(std::make_unique<std::array<Pending, kMaxPorts>>()),
+      heard_(rte_ring_create_elem(fmt::format("heard{}", number).c_str(), sizeof(Heard), kHeard, SOCKET_ID_ANY,
+                                  RING_F_SP_ENQ | RING_F_SC_DEQ)),
       walk_{shared.tables, counters_.get(), this, shared.takes.data()},
       queues_(new std::vector<ReceiveQueue>()) {
   copy = [](Sink* sink, const Frame& from, std::uint16_t, Frame* to) {
@@ -26,6 +34,13 @@ Worker::Worker(Shared& shared, unsigned number)
   piece = [](Sink*, const Frame& frame, std::uint32_t offset, std::uint32_t* bytes) {
     return piece_of(static_cast<const rte_mbuf*>(frame.handle), frame, offset, bytes);
   };
+  learn = [](Sink* sink, std::uint64_t key, std::uint32_t origin, bool news) {
+    rte_ring* ring = static_cast<Worker*>(sink)->heard_.get();
+    // The second half is for news.
+    if (ring == nullptr || (!news && rte_ring_count(ring) > kHeard / 2)) return false;
+    Heard heard{key, origin};
+    return rte_ring_sp_enqueue_elem(ring, &heard, sizeof(heard)) == 0;
+  };
   now_ms = [](Sink*) { return rte_get_timer_cycles() / (rte_get_timer_hz() / 1000); };
 }
 
@@ -33,6 +48,11 @@ const std::vector<ReceiveQueue>* Worker::set_queues(const std::vector<ReceiveQue
   const auto* old = queues_;
   store_shared(queues_, queues);
   return old;
+}
+
+void Worker::take_heard(const std::function<void(const Heard&)>& take) {
+  Heard heard;
+  while (heard_ && rte_ring_sc_dequeue_elem(heard_.get(), &heard, sizeof(heard)) == 0) take(heard);
 }
 
 void Worker::run() {

@@ -9,9 +9,11 @@
 
 #include <rte_mbuf.h>
 #include <rte_rcu_qsbr.h>
+#include <rte_ring.h>
 
 #include <array>
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -64,6 +66,13 @@ class Worker : private Sink {
   // For the control thread: the queues that this worker polls. The old list is the caller's to free, after a grace period.
   const std::vector<ReceiveQueue>* set_queues(const std::vector<ReceiveQueue>* queues);
   [[nodiscard]] const std::vector<ReceiveQueue>& queues() const { return *queues_; }
+  // For the control thread: stations that were heard since the last call.
+  struct Heard {
+    std::uint64_t key = 0;  // of the FDB
+    std::uint32_t origin = 0;
+    std::uint32_t reserved = 0;
+  };
+  void take_heard(const std::function<void(const Heard&)>& take);
 
  private:
   struct Pending {  // what waits to be sent by one port
@@ -93,6 +102,10 @@ class Worker : private Sink {
   std::array<rte_mbuf*, 2 * kBurst> to_free_{};
   unsigned to_free_count_ = 0;
   bool work_ = false;  // some frame of this burst leaves with work for a device
+  struct FreeRing {
+    void operator()(rte_ring* ring) const { rte_ring_free(ring); }
+  };
+  std::unique_ptr<rte_ring, FreeRing> heard_;  // this worker writes, the control thread reads
   Walk walk_;
   const std::vector<ReceiveQueue>* queues_;
   std::atomic<int> thread_id_{0};

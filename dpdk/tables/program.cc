@@ -35,7 +35,9 @@ Program::Program(GracePeriod& grace, PortDevices& devices, std::uint64_t seed)
       neighbour_index_(retired_, seed, 1000),
       destinations_(1),
       output_sequence_(kMaxOutputs),
-      segment_sequence_(kMaxSegments) {
+      segment_sequence_(kMaxSegments),
+      learned_(0, MixedHash{seed | 1U}),
+      learned_in_(kMaxSegments) {
   tables_->by_vni = by_vni_;
   tables_->fdb = &fdb_.array();
   tables_->neighbour_index = &neighbour_index_.array();
@@ -273,6 +275,8 @@ void Program::apply_objects(const Batch& batch, Applied& applied) {
   settle(allowed_, std::move(allowed), abi::Kind::Allowed, applied,
          [&](const auto* old, const auto* now) { dirty.ports.insert(now != nullptr ? now->port : old->port); });
   settle(segments_, std::move(segments), abi::Kind::Segment, applied, [&](const auto* old, const auto* now) {
+    if (old != nullptr && old->learn_age != 0) --learning_segments_;
+    if (now != nullptr && now->learn_age != 0) ++learning_segments_;
     dirty.segments.insert(now != nullptr ? now->id : old->id);
     if (now == nullptr || (old != nullptr && old->flush != now->flush)) dirty.flush_segments.insert(old->id);
   });
@@ -398,6 +402,7 @@ void Program::publish_segment(std::uint16_t id, bool flush) {
   segment->sequence = segment_sequence_[id];
   segment->flood_unknown = record->second.drop_unknown == 0;
   segment->vlan_transparent = record->second.vlan_transparent != 0;
+  segment->learn = record->second.learn_age != 0;
   segment->answer_neighbours = record->second.answer_neighbours != 0;
   for (const auto& [key, output] : attachment_outputs_)
     if (key.second == id && output != 0) segment->members.push_back(output);
@@ -490,7 +495,7 @@ abi::State Program::state() const {
   count(abi::Kind::Vtep, vteps_.size());
   count(abi::Kind::Flood, floods_.size());
   count(abi::Kind::Allowed, allowed_.size());
-  count(abi::Kind::Fdb, fdb_.size());
+  count(abi::Kind::Fdb, fdb_.size() - learned_.size());
   count(abi::Kind::Neighbour, neighbour_index_.size());
   return state;
 }

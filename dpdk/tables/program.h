@@ -15,6 +15,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "datapath/base/result.h"
@@ -107,8 +108,22 @@ class Program {
   }  // segment 0: none
   [[nodiscard]] OutputIndex output_of_attachment(std::uint16_t port, std::uint16_t segment) const;
   [[nodiscard]] OutputIndex output_of_vtep(std::uint16_t vtep) const;
-  // Visits the FDB; `visit` answers false to stop.
+  // Visits the configured entries of the FDB; `visit` answers false to stop.
   void for_each_fdb(const std::function<bool(const abi::Fdb&)>& visit);
+  // Learning (segments with learn_age). `key` and `origin` as Sink::learn tells them; `second` of any clock that goes on.
+  void learn(std::uint64_t key, std::uint32_t origin, std::uint64_t second);
+  // Forgets stations that were not heard for their segment's time; call about once a second.
+  void age(std::uint64_t second);
+  // True when some segment learns.
+  [[nodiscard]] bool learns() const { return learning_segments_ != 0; }
+  // Visits what was learned, with the second in which it was last heard.
+  void for_each_learned(const std::function<void(const abi::Fdb&, std::uint64_t second)>& visit) const;
+  [[nodiscard]] std::size_t learned() const { return learned_.size(); }
+  // Stations that were not learned, the table being full.
+  [[nodiscard]] std::uint64_t learn_refused() const { return learn_refused_; }
+  static constexpr std::uint32_t kMaxLearnedPerSegment = 8192;
+  static constexpr std::size_t kMaxLearned = 262144;
+
   [[nodiscard]] std::size_t memory_bytes() const { return fdb_.memory_bytes() + neighbour_index_.memory_bytes(); }
 
  private:
@@ -156,6 +171,7 @@ class Program {
   void apply_fdb(const Batch::Changes<abi::Fdb>& changes, bool full, Applied& applied);
   bool put_fdb(const abi::Fdb& record, Applied& applied);
   bool remove_fdb(std::uint64_t key);
+  bool forget_learned(std::uint64_t key);
   [[nodiscard]] abi::Fdb fdb_record(std::uint64_t key, std::uint32_t value) const;
   // `segments`: some may be gone, and their neighbours with them.
   void apply_neighbours(const Batch::Changes<abi::Neighbour>& changes, bool full, bool segments, Applied& applied);
@@ -187,6 +203,16 @@ class Program {
   std::vector<OutputIndex> free_outputs_;
   std::vector<abi::Neighbour> neighbour_records_;  // by index; segment 0: free
   std::vector<std::uint32_t> free_neighbours_;
+
+  // Machines choose their MACs: with the standard hash they could make them all collide.
+  struct MixedHash {
+    std::uint64_t seed = 1;
+    std::size_t operator()(std::uint64_t key) const { return bucket_hash(key, seed); }
+  };
+  std::unordered_map<std::uint64_t, std::uint64_t, MixedHash> learned_;  // FDB key -> second when it was last heard
+  std::vector<std::uint32_t> learned_in_;                                // by segment
+  std::uint32_t learning_segments_ = 0;
+  std::uint64_t learn_refused_ = 0;
 };
 
 }  // namespace ml2::fastpath

@@ -50,7 +50,7 @@ abi::Fdb Program::fdb_record(std::uint64_t key, std::uint32_t value) const {
 
 bool Program::remove_fdb(std::uint64_t key) {
   const auto value = fdb_.find(key);
-  if (!value) return false;
+  if (!value || learned_.contains(key)) return false;  // what was learned is no record
   abi::subtract(digests_[index(abi::Kind::Fdb)], abi::digest(fdb_record(key, *value)));
   return fdb_.erase(key);
 }
@@ -71,14 +71,15 @@ bool Program::put_fdb(const abi::Fdb& record, Applied& applied) {
   if (record.vtep != 0 && segments_.at(record.segment).vni == 0) return refuse("a VTEP, and the segment has no VNI");
   const std::uint64_t key = fdb_key(mac, record.segment);
   const std::uint32_t value = pack({output, segment_sequence_[record.segment], output_sequence_[output]});
-  const auto old = fdb_.find(key);
-  if (old && *old == value) return true;
-  if (old) abi::subtract(digests_[index(abi::Kind::Fdb)], abi::digest(fdb_record(key, *old)));
-  if (!fdb_.insert(key, value)) {
-    if (old) abi::add(digests_[index(abi::Kind::Fdb)], abi::digest(fdb_record(key, *old)));
-    return refuse("no memory");
-  }
-  abi::add(digests_[index(abi::Kind::Fdb)], abi::digest(fdb_record(key, value)));
+  const auto there = fdb_.find(key);
+  const bool was_learned = learned_.contains(key);
+  const bool configured = there && !was_learned;
+  if (configured && *there == value) return true;
+  abi::Digest& sum = digests_[index(abi::Kind::Fdb)];
+  if (!fdb_.insert(key, value)) return refuse("no memory");
+  if (configured) abi::subtract(sum, abi::digest(fdb_record(key, *there)));
+  if (was_learned) forget_learned(key);
+  abi::add(sum, abi::digest(fdb_record(key, value)));
   ++applied.applied;
   return true;
 }
@@ -91,7 +92,7 @@ void Program::apply_fdb(const Batch::Changes<abi::Fdb>& changes, bool full, Appl
   if (!full || fdb_.size() == 0) return;
   const std::vector<std::uint64_t> keys = sorted_keys(changes.put);
   fdb_.sweep(0, SIZE_MAX, [&](std::uint64_t key, std::uint32_t value) {
-    if (std::binary_search(keys.begin(), keys.end(), key)) return true;
+    if (std::binary_search(keys.begin(), keys.end(), key) || learned_.contains(key)) return true;
     abi::subtract(digests_[index(abi::Kind::Fdb)], abi::digest(fdb_record(key, value)));
     ++applied.applied;
     return false;
@@ -106,12 +107,13 @@ void Program::forget_stale_fdb() {
     const auto segment = static_cast<SegmentIndex>(key >> 48U);
     const bool fresh = segments_.contains(segment) && value.segment_sequence == segment_sequence_[segment] &&
                        value.output_sequence == output_sequence_[value.output];
+    if (!fresh) forget_learned(key);
     return fresh;
   });
   // Their destinations may be gone, so the digest is made anew.
   abi::Digest sum;
   fdb_.sweep(0, SIZE_MAX, [&](std::uint64_t key, std::uint32_t value) {
-    abi::add(sum, abi::digest(fdb_record(key, value)));
+    if (!learned_.contains(key)) abi::add(sum, abi::digest(fdb_record(key, value)));
     return true;
   });
   digests_[index(abi::Kind::Fdb)] = sum;
@@ -120,7 +122,7 @@ void Program::forget_stale_fdb() {
 void Program::for_each_fdb(const std::function<bool(const abi::Fdb&)>& visit) {
   bool on = true;
   fdb_.sweep(0, SIZE_MAX, [&](std::uint64_t key, std::uint32_t value) {
-    if (on) on = visit(fdb_record(key, value));
+    if (on && !learned_.contains(key)) on = visit(fdb_record(key, value));
     return true;
   });
 }

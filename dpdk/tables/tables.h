@@ -23,6 +23,8 @@ using PortIndex = std::uint16_t;
 using SegmentIndex = std::uint16_t;  // 0: none
 using OutputIndex = std::uint16_t;   // 0: none
 
+inline constexpr std::uint32_t kFromVtep =
+    0x80000000U;  // with an OutputIndex: where a station was heard, instead of a port
 inline constexpr std::size_t kMaxPorts = 4096;
 inline constexpr PortIndex kNoPort = 0xffff;
 inline constexpr std::size_t kMaxSegments = 65536;
@@ -54,6 +56,7 @@ struct alignas(64) Segment {
   std::uint8_t sequence = 0;
   bool flood_unknown = true;         // unknown unicast: to all members, or dropped
   bool vlan_transparent = false;     // frames with a tag of their own are carried as they are
+  bool learn = false;                // stations are learned from source MACs
   bool answer_neighbours = false;    // ARP requests and neighbour solicitations are answered from the table
   std::vector<OutputIndex> members;  // local ports: where BUM frames go
   std::vector<OutputIndex> vteps;    // and other nodes, for frames that came from a local port

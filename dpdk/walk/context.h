@@ -17,6 +17,7 @@ struct Context {
   PortIndex from;
   const Port& port;
   Walk& walk;
+  std::uint32_t second = 0;  // of this burst, for learning; 0: not asked for yet
 };
 
 ML2_INLINE void drop(Context& context, Frame& frame, Drop reason) {

@@ -6,6 +6,7 @@
 // What it does not do: it does not look at the destination; security.h and find.h do.
 #pragma once
 
+#include "dpdk/walk/learn.h"
 #include "dpdk/walk/leave.h"
 #include "dpdk/walk/neighbour.h"
 #include "dpdk/walk/security.h"
@@ -26,9 +27,9 @@ ML2_INLINE void pop_tag(Frame& frame) {
 
 // The frame is plain and its segment known: the last questions before the FDB. `type` is its Ethernet type, `source` its
 // source MAC (read before a tag was taken off: a load of bytes that were just stored in two pieces has to wait), `vlan` the
-// tag that it had.
+// tag that it had, `origin` its port, or kFromVtep and the VTEP's output.
 ML2_INLINE void enter(Context& context, Frame& frame, SegmentIndex index, const Segment& segment, std::uint16_t type,
-                      std::uint64_t source, std::uint16_t vlan) {
+                      std::uint64_t source, std::uint16_t vlan, std::uint32_t origin) {
   if ((type == wire::kTypeVlan || type == wire::kTypeServiceVlan) && !segment.vlan_transparent) [[unlikely]] {
     return drop(context, frame, Drop::InnerVlan);
   }
@@ -41,6 +42,8 @@ ML2_INLINE void enter(Context& context, Frame& frame, SegmentIndex index, const 
   }
   frame.segment = index;
   bump(context.counters.segments[index], 1, frame.length);
+  if (segment.learn) [[unlikely]]
+    learn(context, index, segment, source, origin);
   if (type != wire::kTypeIpv4 && segment.answer_neighbours && !frame.from_tunnel) [[unlikely]] {
     answer(context, frame, type, vlan);
   }
@@ -136,7 +139,7 @@ ML2_INLINE bool decapsulate(Context& context, Frame& frame, std::size_t ip_offse
   frame.length = packet.inner_length;
   frame.from_tunnel = true;
   bump(context.counters.from_vteps[vtep], 1, frame.length);
-  enter(context, frame, index, *segment, ethernet_type(frame.data), source_mac(frame), 0);
+  enter(context, frame, index, *segment, ethernet_type(frame.data), source_mac(frame), 0, kFromVtep | vtep);
   return true;
 }
 
@@ -157,7 +160,7 @@ ML2_INLINE bool decapsulate(Context& context, Frame& frame, std::size_t ip_offse
     pop_tag(frame);
     type = ethernet_type(frame.data);
   }
-  enter(context, frame, context.port.untagged, *segment, type, source, 0);
+  enter(context, frame, context.port.untagged, *segment, type, source, 0, context.from);
 }
 
 [[gnu::noinline]] inline void classify_tagged(Context& context, Frame& frame) {
@@ -190,7 +193,7 @@ ML2_INLINE bool decapsulate(Context& context, Frame& frame, std::size_t ip_offse
   }
   const std::uint64_t source = source_mac(frame);
   if (ip_offset != wire::kEthernetLength) pop_tag(frame);
-  enter(context, frame, index, *segment, type, source, vlan);
+  enter(context, frame, index, *segment, type, source, vlan, context.from);
 }
 
 }  // namespace ML2_ISA

@@ -9,7 +9,8 @@
 // Threading: reads immutable objects; what a burst asks again and again is kept in Plain, on the stack, where the compiler
 //   knows that storing into a frame does not change it.
 // Failure: none: false means "not plain".
-// What it does not do: it drops nothing and counts nothing but what it accepts.
+// What it does not do: it drops nothing and counts nothing but what it accepts; it learns nothing: a segment that learns has no
+//   plain frames.
 #pragma once
 
 #include "dpdk/walk/ingress.h"
@@ -67,7 +68,7 @@ ML2_INLINE std::uint64_t classify_plain_access(Context& context, Frame* frames, 
   const Port& port = context.port;
   const SegmentIndex index = port.untagged;
   Run run(context);
-  const bool segment = run.enter(index) && index != 0;
+  const bool segment = run.enter(index) && index != 0 && !run.segment().learn;
   const bool guarded = port.spoof_check;
   const AllowedAddress own = port.allowed.empty() ? AllowedAddress() : port.allowed.front();
   const bool usable =
@@ -116,7 +117,7 @@ ML2_INLINE bool plain_tagged(const Port& port, Run& run, Frame& frame) {
     return false;
   }
   const SegmentIndex index = port.by_vlan[vlan];
-  if (index == 0 || !run.enter(index) ||
+  if (index == 0 || !run.enter(index) || run.segment().learn ||
       (run.segment().answer_neighbours && type != __builtin_bswap16(wire::kTypeIpv4))) [[unlikely]] {
     return false;
   }
@@ -165,7 +166,7 @@ ML2_INLINE bool plain_tunnel(Context& context, const Port& port, std::size_t ip_
   const SegmentIndex index = load_shared(context.tables.by_vni[wire::load32(udp + wire::kUdpLength + 4) >> 8U]);
   const OutputIndex vtep = find_vtep(*port.vteps, ip + wire::kIpv4Source);
   const std::uint8_t* inner = udp + wire::kUdpLength + vxlan::kLength;
-  if (vtep == 0 || index == 0 || !run.enter(index) ||
+  if (vtep == 0 || index == 0 || !run.enter(index) || run.segment().learn ||
       !is_plain_ip(wire::load_raw<std::uint64_t>(inner + wire::kEthernetSource))) [[unlikely]] {
     return false;
   }

@@ -31,6 +31,18 @@ struct AnswerRate {
   Bucket buckets[256];
 };
 
+// Stations that the control thread was told of, so that it is not told again within the second (learn.h).
+struct Told {
+  static constexpr std::size_t kSlots = 4096;
+  static constexpr std::uint64_t kSeed = 0x9e3779b97f4a7c15ULL;
+  struct Slot {
+    std::uint64_t key = 0;  // of the FDB
+    std::uint32_t origin = 0;
+    std::uint32_t second = 0;
+  };
+  Slot slots[kSlots];
+};
+
 // One worker's state between bursts.
 struct Walk {
   const Tables* tables = nullptr;
@@ -38,6 +50,7 @@ struct Walk {
   Sink* sink = nullptr;
   const std::uint8_t* takes = nullptr;  // bits of Takes, by port; null: no port takes anything
   AnswerRate rate{};
+  Told told{};
 };
 
 // Leaves in each frame: `port` (send it there), or `dropped`, or neither (the Sink has it; the frame's memory is free).

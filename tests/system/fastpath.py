@@ -46,8 +46,8 @@ def port(id, devargs, kind=ACCESS, spoof_check=0, peer=0, mtu=1500, local=None, 
                        vlan, 0, mac(hw), flush, 0, ip, devargs.encode())
 
 
-def segment(id, vni=0, drop_unknown=0, transparent=0, answer=0, flush=0, mark=0):
-    return struct.pack("=HBBBBHII", id, drop_unknown, transparent, answer, flush, 0, vni, mark)
+def segment(id, vni=0, drop_unknown=0, transparent=0, answer=0, flush=0, mark=0, learn_age=0):
+    return struct.pack("=HBBBBHII", id, drop_unknown, transparent, answer, flush, learn_age, vni, mark)
 
 
 def attachment(port_id, segment_id, vlan=0):

@@ -126,6 +126,12 @@ class Rig : private Sink {
     piece = [](Sink*, const Frame& frame, std::uint32_t offset, std::uint32_t* bytes) -> const std::uint8_t* {
       return static_cast<Pieces*>(frame.handle)->at(frame, offset, bytes);
     };
+    learn = [](Sink* sink, std::uint64_t key, std::uint32_t origin, bool news) {
+      auto& rig = *static_cast<Rig*>(sink);
+      if (rig.deaf) return false;
+      rig.heard.push_back({key, origin, news});
+      return true;
+    };
     now_ms = [](Sink* sink) { return static_cast<Rig*>(sink)->now; };
     walk_.sink = this;
     walk_.counters = counters_.get();
@@ -164,6 +170,18 @@ class Rig : private Sink {
   Program program{grace, devices, 0x123456789abcdef1ULL};
   std::uint8_t takes[kMaxPorts] = {};  // bits of Takes, by port
   std::uint64_t now = 1000000;         // milliseconds
+  struct Heard {
+    std::uint64_t key;
+    std::uint32_t origin;
+    bool news;
+  };
+  std::vector<Heard> heard;
+  bool deaf = false;
+  // The control thread's part.
+  void learn_heard() {
+    for (const Heard& one : heard) program.learn(one.key, one.origin, now / 1000);
+    heard.clear();
+  }
 
  private:
   // A frame in pieces, the first of them with room before it.
