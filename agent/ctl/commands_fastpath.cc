@@ -82,6 +82,15 @@ void add_fastpath_commands(Command& top, Program& program) {
             {"Port", "port"},
             {"Out packets", "out_packets"},
             {"In packets", "in_packets"}});
+  add_list(parent, program, "stats", "List what each worker did",
+           {{"Worker", "worker"},
+            {"RX packets", "rx_packets"},
+            {"RX bytes", "rx_bytes"},
+            {"TX packets", "tx_packets"},
+            {"TX bytes", "tx_bytes"},
+            {"Dropped", "dropped"},
+            {"Answered", "answered"},
+            {"Exception", "exception"}});
   add_list(parent, program, "drops", "List why frames were dropped, by the port that they came from",
            {{"Port", "port"}, {"Reason", "reason"}, {"Packets", "packets"}, {"Meaning", "meaning"}});
   add_list(
@@ -111,6 +120,7 @@ void add_fastpath_commands(Command& top, Program& program) {
             .required();
       },
       [](const FastPathOptions& options) { return "trace " + options.port + " " + options.frame; });
+  add_capture_command(parent, program);
 }
 
 }  // namespace ml2::ctl

@@ -36,6 +36,7 @@ void add_explain_command(Command& top, Program& program);
 void add_trace_command(Command& top, Program& program);
 void add_sync_command(Command& top, Program& program);
 void add_fastpath_commands(Command& top, Program& program);
+void add_capture_command(Command& fastpath, Program& program);
 
 // What the agent of this host (--ctl) answers.
 [[nodiscard]] Result<std::string> ask_local_agent(Session& session, const std::string& command,

@@ -58,6 +58,8 @@ class Session {
   [[nodiscard]] bool good() const { return out_.good(); }
   void show(const nlohmann::json& object);
   void list(const nlohmann::json& objects, const std::vector<Column>& columns);
+  // What is said beside the output.
+  void say(const std::string& text) { err_ << text << "\n"; }
   void warn(const std::string& text) { err_ << "ml2ctl: warning: " << text << "\n"; }
 
  private:

@@ -1,6 +1,7 @@
 #include "datapath/fastpath/query.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -9,16 +10,19 @@
 #include <cstring>
 #include <vector>
 
+#include "datapath/base/text.h"
 #include "datapath/base/unique_fd.h"
 #include "dpdk/abi/messages.h"
 
 namespace ml2::fastpath {
 
-Result<std::string> ask_fast_path(const std::string& socket, const std::string& question,
-                                  std::chrono::milliseconds timeout) {
-  const auto failed = [&socket](const char* what) {
-    return transient(fmt::format("no fast path answers on {}: {}: {}", socket, what, std::strerror(errno)));
-  };
+namespace {
+
+tl::unexpected<Error> no_answer(const std::string& socket, const char* what) {
+  return transient(fmt::format("no fast path answers on {}: {}: {}", socket, what, std::strerror(errno)));
+}
+
+Result<UniqueFd> connect_to(const std::string& socket, std::chrono::milliseconds timeout) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (socket.empty() || socket.size() >= sizeof(address.sun_path)) {
@@ -26,39 +30,89 @@ Result<std::string> ask_fast_path(const std::string& socket, const std::string& 
         fmt::format("{}: a socket's path of 1 to {} bytes was expected", socket, sizeof(address.sun_path) - 1));
   }
   std::memcpy(address.sun_path, socket.c_str(), socket.size() + 1);
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  if (!fd) return failed("no socket");
+  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!fd) return no_answer(socket, "no socket");
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(timeout);
   const timeval patience{seconds.count(),
                          std::chrono::duration_cast<std::chrono::microseconds>(timeout - seconds).count()};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
-    return failed("connect");
+    return no_answer(socket, "connect");
+  return fd;
+}
 
+Status send_question(int fd, const std::string& socket, std::uint32_t request, const std::string& question) {
   abi::Header header;
   header.type = abi::Type::Query;
-  header.request = 1;
+  header.request = request;
   header.count = static_cast<std::uint32_t>(question.size());
   std::string message(reinterpret_cast<const char*>(&header), sizeof(header));
   message += question;
-  if (::send(fd.get(), message.data(), message.size(), MSG_NOSIGNAL) < 0) return failed("send");
-  std::string rows;
+  if (::send(fd, message.data(), message.size(), MSG_NOSIGNAL) < 0) return no_answer(socket, "send");
+  return {};
+}
+
+// One message of rows into `rows`; true: it was the last.
+Result<bool> receive_rows(int fd, const std::string& socket, std::string& rows) {
   std::vector<char> buffer(abi::kMaxMessage);
+  abi::Header header;
+  const ssize_t size = ::recv(fd, buffer.data(), buffer.size(), 0);
+  if (size < 0) return no_answer(socket, "receive");
+  if (static_cast<std::size_t>(size) < sizeof(header))
+    return transient(fmt::format("{}: the fast path closed the connection", socket));
+  std::memcpy(&header, buffer.data(), sizeof(header));
+  if (header.magic != abi::kMagic) return invalid(fmt::format("{}: what answers is no fast path", socket));
+  const std::string body(buffer.data() + sizeof(header), static_cast<std::size_t>(size) - sizeof(header));
+  if (header.type == abi::Type::Failed) return invalid(body);
+  if (header.type != abi::Type::Rows)
+    return invalid(
+        fmt::format("{}: an answer of type {} was not expected", socket, static_cast<unsigned>(header.type)));
+  rows += body;
+  return header.last != 0;
+}
+
+}  // namespace
+
+Result<std::string> ask_fast_path(const std::string& socket, const std::string& question,
+                                  std::chrono::milliseconds timeout) {
+  const auto fd = connect_to(socket, timeout);
+  if (!fd) return forward_error(fd);
+  if (auto sent = send_question(fd->get(), socket, 1, question); !sent) return forward_error(sent);
+  std::string rows;
   for (;;) {
-    const ssize_t size = ::recv(fd.get(), buffer.data(), buffer.size(), 0);
-    if (size < 0) return failed("receive");
-    if (static_cast<std::size_t>(size) < sizeof(header))
-      return transient(fmt::format("{}: the fast path closed the connection", socket));
-    std::memcpy(&header, buffer.data(), sizeof(header));
-    if (header.magic != abi::kMagic) return invalid(fmt::format("{}: what answers is no fast path", socket));
-    const std::string body(buffer.data() + sizeof(header), static_cast<std::size_t>(size) - sizeof(header));
-    if (header.type == abi::Type::Failed) return invalid(body);
-    if (header.type != abi::Type::Rows)
-      return invalid(
-          fmt::format("{}: an answer of type {} was not expected", socket, static_cast<unsigned>(header.type)));
-    rows += body;
-    if (header.last != 0) return rows;
+    const auto last = receive_rows(fd->get(), socket, rows);
+    if (!last) return forward_error(last);
+    if (*last) return rows;
+  }
+}
+
+Status stream_capture(const std::string& socket, const std::string& words, std::chrono::milliseconds timeout,
+                      std::chrono::milliseconds duration, const std::function<bool()>& stop,
+                      const std::function<Status(const std::string& row)>& take) {
+  const auto fd = connect_to(socket, timeout);
+  if (!fd) return forward_error(fd);
+  if (auto sent = send_question(fd->get(), socket, 1, "capture " + words); !sent) return sent;
+  const auto begun = std::chrono::steady_clock::now();
+  bool stopping = false;
+  for (;;) {
+    const bool over = duration.count() != 0 && std::chrono::steady_clock::now() - begun >= duration;
+    if (!stopping && (over || stop())) {
+      stopping = true;
+      if (auto sent = send_question(fd->get(), socket, 2, "capture-stop"); !sent) return sent;
+    }
+    pollfd ready{fd->get(), POLLIN, 0};
+    const int count = ::poll(&ready, 1, 200);
+    if (count < 0 && errno != EINTR) return no_answer(socket, "poll");
+    if (count <= 0) continue;
+    std::string rows;
+    const auto last = receive_rows(fd->get(), socket, rows);
+    if (!last) return forward_error(last);
+    for (const std::string& row : text::split(rows, '\n')) {
+      if (row.empty()) continue;
+      if (auto taken = take(row); !taken) return taken;
+    }
+    if (*last) return {};
   }
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <string>
 
 #include "datapath/base/result.h"
@@ -19,5 +20,12 @@ inline constexpr const char* kFastPathSocket = "/run/ml2-fastpath/control";
 // The answer: one JSON object per line.
 [[nodiscard]] Result<std::string> ask_fast_path(const std::string& socket, const std::string& question,
                                                 std::chrono::milliseconds timeout);
+
+// Asks for a capture and hands over its rows as they come, one JSON object each; the last one says how many there were. It ends
+// when the fast path ends it, after `duration` (zero: not), or when `stop` answers true; stop is asked a few times a second.
+[[nodiscard]] Status stream_capture(const std::string& socket, const std::string& words,
+                                    std::chrono::milliseconds timeout, std::chrono::milliseconds duration,
+                                    const std::function<bool()>& stop,
+                                    const std::function<Status(const std::string& row)>& take);
 
 }  // namespace ml2::fastpath

@@ -198,8 +198,10 @@ struct Neighbour {
 static_assert(sizeof(Neighbour) == 32);
 
 // What is asked by Query, as text after the header: a word of these and, for some, an argument.
-//   show | ports | segments | vteps | fdb [segment] | drops | trace <port id> <frame in hexadecimal>
-// The answer is one JSON object per line.
+//   show | ports | segments | vteps | fdb [segment] | stats | drops | trace <port id> <frame in hexadecimal>
+//   capture [port=N] [segment=N] [mac=M] [ip=A] [ethertype=N] [direction=in|out] [dropped] [count=N] [snaplen=N]
+// The answer is one JSON object per line. Rows of a capture come as frames do, until count is reached or capture-stop is
+// asked (the last row says how many were captured, and lost), or the client closes the connection.
 
 // A record's part of its kind's digest. FNV-1a over all bytes, finished twice; fast, and only against accidents.
 template <class Record>

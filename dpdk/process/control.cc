@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -172,6 +173,15 @@ bool Conversation::handle(std::span<const std::uint8_t> message, const Send& sen
     }
     case abi::Type::Query: {
       const std::string question(body.begin(), body.end());
+      if (question == "capture-stop") {
+        if (!capturing_) return fail(header, "capture-stop: there is none", send), true;
+        end_capture(send);
+        return true;
+      }
+      if (question == "capture" || question.starts_with("capture ")) {
+        begin_capture(header, std::string_view(question).substr(7), send);
+        return true;
+      }
       std::string rows;
       abi::Header answer;
       answer.type = abi::Type::Rows;
@@ -198,6 +208,60 @@ bool Conversation::handle(std::span<const std::uint8_t> message, const Send& sen
       return true;
     default: fail(header, "a message of this type is not for the server", send); return true;
   }
+}
+
+Conversation::~Conversation() {
+  if (capturing_) parts_.capture->stop();
+}
+
+void Conversation::begin_capture(const abi::Header& header, std::string_view words, const Send& send) {
+  if (parts_.capture == nullptr) return fail(header, "capture: there are no workers here", send);
+  if (capturing_) return fail(header, "capture: this connection has one already", send);
+  const auto filter = capture::Filter::parse(words);
+  if (!filter) return fail(header, filter.error().message, send);
+  if (const auto started = parts_.capture->start(*filter); !started) {
+    return fail(header, started.error().message, send);
+  }
+  capturing_ = Capturing{header.request, 0, filter->count};
+}
+
+void Conversation::pump(const Send& send) {
+  if (!capturing_) return;
+  std::string rows;
+  abi::Header answer;
+  answer.type = abi::Type::Rows;
+  answer.request = capturing_->request;
+  answer.last = 0;
+  const auto flush = [&] {
+    if (rows.empty()) return;
+    answer.count = static_cast<std::uint32_t>(rows.size());
+    send_message(answer, bytes_of(rows), send);
+    rows.clear();
+  };
+  // Not all at once: the other clients have to be served too.
+  std::uint64_t limit = 1024;
+  if (capturing_->count != 0) limit = std::min(limit, capturing_->count - capturing_->captured);
+  parts_.capture->drain(limit, [&](const capture::Captured& captured) {
+    const std::string row = capture::row_of(captured);
+    if (rows.size() + row.size() + 1 + sizeof(answer) > abi::kMaxMessage) flush();
+    rows += row;
+    rows += '\n';
+    ++capturing_->captured;
+  });
+  flush();
+  if (capturing_->count != 0 && capturing_->captured == capturing_->count) end_capture(send);
+}
+
+void Conversation::end_capture(const Send& send) {
+  const std::string row =
+      fmt::format("{{\"captured\":{},\"lost\":{}}}\n", capturing_->captured, parts_.capture->lost());
+  abi::Header answer;
+  answer.type = abi::Type::Rows;
+  answer.request = capturing_->request;
+  answer.count = static_cast<std::uint32_t>(row.size());
+  parts_.capture->stop();
+  capturing_.reset();
+  send_message(answer, bytes_of(row), send);
 }
 
 Result<std::unique_ptr<Control>> Control::open(const std::string& path, ControlParts parts) {
@@ -250,7 +314,20 @@ bool Control::serve(Client& client) {
   return true;
 }
 
+bool Control::captures() const {
+  return std::any_of(clients_.begin(), clients_.end(),
+                     [](const Client& client) { return client.conversation->captures(); });
+}
+
 void Control::run(int timeout_ms, int wake) {
+  for (std::size_t i = clients_.size(); i-- > 0;) {
+    if (!clients_[i].conversation->captures()) continue;
+    bool reads = true;
+    clients_[i].conversation->pump([&](std::span<const std::uint8_t> message) {
+      if (reads) reads = ::send(clients_[i].fd.get(), message.data(), message.size(), MSG_NOSIGNAL) >= 0;
+    });
+    if (!reads) clients_.erase(clients_.begin() + static_cast<std::ptrdiff_t>(i));
+  }
   std::vector<pollfd> polls = {{wake, POLLIN, 0}, {listener_.get(), POLLIN, 0}};
   for (const Client& client : clients_) polls.push_back({client.fd.get(), POLLIN, 0});
   if (::poll(polls.data(), polls.size(), timeout_ms) <= 0) return;

@@ -10,12 +10,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "datapath/base/unique_fd.h"
 #include "dpdk/abi/messages.h"
+#include "dpdk/process/capture.h"
 #include "dpdk/tables/program.h"
 #include "dpdk/walk/counters.h"
 #include "dpdk/walk/walk.h"
@@ -32,6 +34,7 @@ struct ControlParts {
   // One per worker.
   std::function<std::vector<const Counters*>()> counters;
   WalkFunction walk = nullptr;
+  capture::Source* capture = nullptr;
   std::function<std::uint64_t()> second;  // the clock of Program::learn()
 };
 
@@ -39,8 +42,14 @@ struct ControlParts {
 class Conversation {
  public:
   explicit Conversation(ControlParts& parts) : parts_(parts) {}
+  ~Conversation();
+  Conversation(const Conversation&) = delete;
+  Conversation& operator=(const Conversation&) = delete;
   // Handles one message; false: the client broke the framing and is to be disconnected. `send` gets whole messages.
   bool handle(std::span<const std::uint8_t> message, const std::function<void(std::span<const std::uint8_t>)>& send);
+  // Sends what was captured since; after the last of so many frames as were asked for, the rows' end.
+  void pump(const std::function<void(std::span<const std::uint8_t>)>& send);
+  [[nodiscard]] bool captures() const { return capturing_.has_value(); }
 
  private:
   using Send = std::function<void(std::span<const std::uint8_t>)>;
@@ -48,10 +57,18 @@ class Conversation {
   void fail(const abi::Header& to, const std::string& sentence, const Send& send);
   [[nodiscard]] std::string take_records(const abi::Header& header, std::span<const std::uint8_t> body);
   bool read_back(const abi::Header& header, const Send& send);
+  void end_capture(const Send& send);
+  void begin_capture(const abi::Header& header, std::string_view words, const Send& send);
 
   ControlParts& parts_;
   std::unique_ptr<Batch> batch_;  // between Begin and Commit
   std::size_t staged_ = 0;        // records in it
+  struct Capturing {
+    std::uint32_t request = 0;
+    std::uint64_t captured = 0;
+    std::uint64_t count = 0;  // 0: until the client goes
+  };
+  std::optional<Capturing> capturing_;
 };
 
 // The answer to a Query, a row at a time; false: the question is not known.
@@ -64,6 +81,8 @@ class Control {
   ~Control();
   // Serves what is there, and waits for at most `timeout_ms`, or until `wake` (a descriptor) is readable.
   void run(int timeout_ms, int wake);
+  // True while a client captures: run() is to be called every few milliseconds.
+  [[nodiscard]] bool captures() const;
 
  private:
   Control(std::string path, ControlParts parts, UniqueFd listener)

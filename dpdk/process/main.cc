@@ -74,7 +74,9 @@ int run(const Options& options, Isa isa) {
   shared.tables = &program.tables();
   for (unsigned i = 0; i < workers_count; ++i) workers.push_back(std::make_unique<Worker>(shared, i));
 
+  Taps taps(shared, quiescent);
   ControlParts parts;
+  parts.capture = &taps;
   parts.program = &program;
   parts.boot = random_number();
   parts.walk = shared.walk;
@@ -107,7 +109,7 @@ int run(const Options& options, Isa isa) {
   std::uint64_t told = 0;
   while (::read(signal.get(), &caught, sizeof(caught)) != sizeof(caught)) {
     // Workers wake nobody (that would be a system call): what they heard is fetched.
-    (*control)->run(program.learns() ? 10 : 200, signal.get());
+    (*control)->run(program.learns() || (*control)->captures() ? 10 : 200, signal.get());
     program.reclaim();
     const std::uint64_t second = rte_get_timer_cycles() / rte_get_timer_hz();
     for (const auto& worker : workers)

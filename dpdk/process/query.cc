@@ -145,6 +145,32 @@ void drops(ControlParts& parts, const EmitRow& emit) {
   }
 }
 
+// What each worker did, all ports together: how evenly they share the work.
+void stats(ControlParts& parts, const EmitRow& emit) {
+  std::size_t worker = 0;
+  for (const Counters* counters : parts.counters()) {
+    PacketsBytes received;
+    PacketsBytes sent;
+    std::uint64_t answered = 0;
+    std::uint64_t exception = 0;
+    std::uint64_t dropped = 0;
+    const auto read = [](const std::uint64_t& counter) { return __atomic_load_n(&counter, __ATOMIC_RELAXED); };
+    for (const PortCounters& port : counters->ports) {
+      received.packets += read(port.received.packets);
+      received.bytes += read(port.received.bytes);
+      sent.packets += read(port.sent.packets);
+      sent.bytes += read(port.sent.bytes);
+      answered += read(port.answered);
+      exception += read(port.exception);
+      for (const std::uint64_t& drop : port.drops) dropped += read(drop);
+    }
+    emit(fmt::format(
+        "{{\"worker\":{},\"rx_packets\":{},\"rx_bytes\":{},\"tx_packets\":{},\"tx_bytes\":{},"
+        "\"dropped\":{},\"answered\":{},\"exception\":{}}}",
+        worker++, received.packets, received.bytes, sent.packets, sent.bytes, dropped, answered, exception));
+  }
+}
+
 Status fdb(ControlParts& parts, std::string_view argument, const EmitRow& emit) {
   std::optional<std::int64_t> segment;
   if (!argument.empty()) {
@@ -256,10 +282,12 @@ Status answer_query(ControlParts& parts, const std::string& question, const Emit
   if (word == "segments") return segments(parts, emit), Status();
   if (word == "vteps") return vteps(parts, emit), Status();
   if (word == "drops") return drops(parts, emit), Status();
+  if (word == "stats") return stats(parts, emit), Status();
   if (word == "fdb") return fdb(parts, argument, emit);
   if (word == "trace") return trace(parts, argument, emit);
-  return invalid(fmt::format("{}: not a question; show, ports, segments, vteps, fdb, drops and trace are",
-                             text::printable(word)));
+  return invalid(
+      fmt::format("{}: not a question; show, ports, segments, vteps, fdb, stats, drops, trace and capture are",
+                  text::printable(word)));
 }
 
 }  // namespace ml2::fastpath

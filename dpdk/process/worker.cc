@@ -92,7 +92,13 @@ void Worker::burst(const ReceiveQueue& queue) {
   }
   if (kept == 0) [[unlikely]]
     return;
+  const Tap* tap = load_shared(shared_.tap);
+  capture::Captured* seen[kBurst];
+  if (tap != nullptr) [[unlikely]]
+    tap->before(queue.port, frames, kept, seen);
   shared_.walk(walk_, queue.port, frames, kept);
+  if (tap != nullptr) [[unlikely]]
+    tap->after(frames, kept, seen);
 
   // Mostly all go to one port, which has nothing waiting: then they are sent as they are.
   const PortIndex first = frames[0].port;
@@ -179,6 +185,8 @@ void Worker::prepare(PortIndex port, rte_mbuf** packets, unsigned* count, std::u
 
 void Worker::transmit(PortIndex port, rte_mbuf** packets, unsigned count, std::uint64_t bytes) {
   std::uint16_t sent = 0;
+  if (const Tap* tap = load_shared(shared_.tap); tap != nullptr) [[unlikely]]
+    tap->sent(port, packets, count);
   if (work_) [[unlikely]]
     prepare(port, packets, &count, &bytes);
   if (const Device* device = load_shared(shared_.devices[port]); device != nullptr) [[likely]] {

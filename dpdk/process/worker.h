@@ -17,6 +17,7 @@
 #include <memory>
 #include <vector>
 
+#include "dpdk/process/tap.h"
 #include "dpdk/walk/walk.h"
 
 namespace ml2::fastpath {
@@ -48,6 +49,7 @@ struct Shared {
   rte_mempool* buffers = nullptr;
   std::array<const Device*, kMaxPorts> devices{};
   std::array<std::uint8_t, kMaxPorts> takes{};  // bits of Takes, by port
+  const Tap* tap = nullptr;                     // somebody captures
   std::atomic<bool> stop{false};
 };
 

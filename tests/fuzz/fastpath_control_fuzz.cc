@@ -7,6 +7,28 @@
 #include "dpdk/process/control.h"
 #include "tests/unit/fastpath_rig.h"
 
+namespace {
+
+// Always has a frame.
+class Frames final : public ml2::fastpath::capture::Source {
+ public:
+  ml2::Status start(const ml2::fastpath::capture::Filter&) override {
+    if (running) return ml2::conflict("capture: another one is under way");
+    running = true;
+    return {};
+  }
+  void stop() override { running = false; }
+  void drain(std::uint64_t limit, const std::function<void(const ml2::fastpath::capture::Captured&)>& take) override {
+    ml2::fastpath::capture::Captured captured;
+    captured.kept = 0;
+    if (limit != 0) take(captured);
+  }
+  [[nodiscard]] std::uint64_t lost() const override { return 0; }
+  bool running = false;
+};
+
+}  // namespace
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace ml2::fastpath;
   static NoReaders grace;
@@ -19,6 +41,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   parts.port_members = [](std::uint16_t) { return std::string("\"link\":\"up\""); };
   parts.counters = [] { return std::vector<const Counters*>{counters.get()}; };
   parts.walk = walk_function(Isa::Scalar);
+  static Frames frames;
+  parts.capture = &frames;
   Conversation conversation(parts);
 
   // The input is messages, each with a length of two bytes before it; magic and version are put right, so that it gets further
@@ -37,6 +61,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       ML2_CHECK(answer.size() >= sizeof(abi::Header) && answer.size() <= abi::kMaxMessage, "an answer is a message");
     });
     if (!goes_on) break;
+    ML2_CHECK(conversation.captures() == frames.running, "a capture belongs to its conversation");
+    conversation.pump([](std::span<const std::uint8_t> answer) {
+      ML2_CHECK(answer.size() <= abi::kMaxMessage, "an answer is a message");
+    });
   }
   abi::Digest sum;
   std::uint64_t entries = 0;
