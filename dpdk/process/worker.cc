@@ -227,19 +227,32 @@ void Worker::flush_all() {
   }
 }
 
-bool Worker::copy_frame(const Frame& from, Frame* to) {
-  if (from.scattered) {
-    // Through all of its buffers. Those are as they came until it is written back.
-    auto* original = static_cast<rte_mbuf*>(from.handle);
-    const auto* begin = rte_pktmbuf_mtod(original, const std::uint8_t*);
-    rte_mbuf* packet =
-        rte_pktmbuf_copy(original, shared_.buffers,
-                         static_cast<std::uint32_t>(from.data > begin ? from.data - begin : 0), from.length);
-    if (packet == nullptr) return false;
-    to->start(rte_pktmbuf_mtod(packet, std::uint8_t*), packet->pkt_len, packet->data_off, packet);
-    to->scattered = packet->nb_segs != 1;
-    return true;
+// A long frame: its headers are copied, for each receiver changes them, and the rest is shared. Its buffers are as they came
+// until it is written back.
+bool Worker::clone_frame(const Frame& from, Frame* to) {
+  auto* original = static_cast<rte_mbuf*>(from.handle);
+  const auto before = static_cast<std::uint16_t>(from.data - rte_pktmbuf_mtod(original, const std::uint8_t*));
+  const std::uint32_t copied = from.readable();
+  if (!allocate_frame(copied, 0, to)) return false;
+  std::memcpy(to->data, from.data, copied);
+  if (copied == from.length) return true;
+  rte_mbuf* rest = rte_pktmbuf_clone(original, shared_.buffers);
+  auto* head = static_cast<rte_mbuf*>(to->handle);
+  if (rest == nullptr || rte_pktmbuf_adj(rest, static_cast<std::uint16_t>(before + copied)) == nullptr) {
+    rte_pktmbuf_free(rest);
+    rte_pktmbuf_free(head);
+    return false;
   }
+  head->next = rest;
+  head->nb_segs = static_cast<std::uint16_t>(rest->nb_segs + 1);
+  head->pkt_len = from.length;
+  to->length = from.length;
+  to->scattered = true;
+  return true;
+}
+
+bool Worker::copy_frame(const Frame& from, Frame* to) {
+  if (from.scattered) return clone_frame(from, to);
   if (!allocate_frame(from.length, 0, to)) return false;
   std::memcpy(to->data, from.data, from.length);
   return true;

@@ -92,6 +92,7 @@ class Worker : private Sink {
   void flush(PortIndex port);
   void flush_all();
   bool copy_frame(const Frame& from, Frame* to);
+  bool clone_frame(const Frame& from, Frame* to);
   bool allocate_frame(std::uint32_t length, std::uint16_t headroom, Frame* to);
   void finish(const Frame& frame);
 
