@@ -1,0 +1,181 @@
+"""ml2-fastpath on the kernel's interfaces of each kind (AF_XDP, AF_PACKET, tap), in a segment that learns; and captures of it.
+
+Skipped where ml2-fastpath was not built. Uses ordinary pages.
+"""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from fastpath import FastPath, attachment, fdb, port, segment
+from netns import Namespace
+from processes import run, wait_until
+from test_fastpath import OPTIONS, PROGRAM
+
+ML2CTL = os.path.join(os.path.dirname(PROGRAM), "ml2ctl")
+HW = {1: "fa:16:3e:00:00:01", 2: "fa:16:3e:00:00:02", 3: "fa:16:3e:00:00:03"}
+# An untagged frame is IPv4 from machine 1; this one has a tag, which an access port does not take.
+TAGGED_FRAME = "ffffffffffff" + HW[1].replace(":", "") + "81000007" + "0800" + "45" + "00" * 60
+
+
+@unittest.skipUnless(os.path.exists(PROGRAM), "ml2-fastpath is not built here")
+class FastPathDevices(unittest.TestCase):
+    token = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.token = os.urandom(2).hex()
+        cls.spaces = {}
+        cls.addClassCleanup(lambda: [space.remove() for space in cls.spaces.values()])
+        for name in ("fp", "vm1", "vm2", "vm3"):
+            cls.spaces[name] = Namespace(cls, name)
+        fp = cls.spaces["fp"]
+        for number in (1, 2):
+            fp.run("ip", "link", "add", f"dev{number}", "type", "veth", "peer", "name", "eth0", "netns", cls.spaces[f"vm{number}"].netns)
+            fp.run("ip", "link", "set", f"dev{number}", "up")
+            # Neither driver can say that a checksum is still to be made.
+            cls.spaces[f"vm{number}"].run("ethtool", "-K", "eth0", "tx", "off", check=False)
+        cls.fast_path = FastPath(PROGRAM, OPTIONS, wrap=fp.wrap)
+        cls.addClassCleanup(cls.fast_path.stop)
+        cls.fast_path.start()
+        cls.devices = {1: "net_af_xdp1,iface=dev1", 2: "net_af_packet2,iface=dev2", 3: "net_tap3,iface=dev3"}
+        cls.apply()
+        fp.run("ip", "link", "set", "dev3", "netns", cls.spaces["vm3"].netns, "name", "eth0")
+        for number, hw in HW.items():
+            there = cls.spaces[f"vm{number}"]
+            there.run("ip", "link", "set", "eth0", "address", hw, "up")
+            there.run("ip", "addr", "add", f"10.0.0.{number}/24", "dev", "eth0")
+
+    @classmethod
+    def apply(cls, learn_age=60, **more):
+        done = cls.fast_path.client.apply(put={
+            "port": [port(number, device) for number, device in cls.devices.items()],
+            "segment": [segment(5, learn_age=learn_age)], "attachment": [attachment(number, 5) for number in cls.devices], **more})
+        assert not done["refused"], done["refused"]
+        return done
+
+    def learned(self):
+        return {row["mac"]: row["port"] for row in self.fast_path.client.query("fdb") if row["learned"]}
+
+    def reaches(self, source, target):
+        wait_until(lambda: self.spaces[f"vm{source}"].ping(f"10.0.0.{target}", count=1).received == 1, 15, f"{source} reaches {target}")
+
+    def test_every_device_carries_what_was_learned(self):
+        for source, target in ((1, 2), (2, 3), (3, 1)):
+            self.reaches(source, target)
+            self.assertEqual(self.spaces[f"vm{source}"].ping(f"10.0.0.{target}", count=3, size=1472).received, 3)
+        self.assertEqual({mac: self.learned()[mac] for mac in HW.values()}, {hw: number for number, hw in HW.items()})
+        # Known stations are not flooded: the third machine sees nothing of it.
+        before = next(row for row in self.fast_path.client.query("ports") if row["port"] == 3)["tx_packets"]
+        self.assertEqual(self.spaces["vm1"].ping("10.0.0.2", count=10).received, 10)
+        after = next(row for row in self.fast_path.client.query("ports") if row["port"] == 3)["tx_packets"]
+        self.assertLess(after - before, 5)
+        for _ in range(2):  # the digests know nothing of it: what is equal is not touched
+            self.assertEqual(self.apply()["applied"], 0)
+        self.assertIn(HW[1], self.learned())
+
+    def test_tcp_both_ways(self):
+        self.reaches(1, 3)
+        for source, target in ((1, 3), (3, 2), (2, 1)):
+            with subprocess.Popen(self.spaces[f"vm{target}"].wrap("iperf3", "-s", "-1"), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as there:
+                try:
+                    wait_until(lambda: self.spaces[f"vm{target}"].run("ss", "-Hltn", "sport", "=", ":5201").stdout, 10, "iperf3 listens")
+                    self.spaces[f"vm{source}"].run("iperf3", "-c", f"10.0.0.{target}", "-n", "4M", timeout=40)
+                finally:
+                    there.terminate()
+
+    def test_what_is_configured_stands_and_what_is_not_heard_is_forgotten(self):
+        self.reaches(1, 2)
+        self.addCleanup(self.apply)
+        self.apply(fdb=[fdb(HW[2], 5, 3)])  # wrong on purpose
+        vm1 = self.spaces["vm1"]
+        vm1.run("ip", "neigh", "replace", "10.0.0.2", "lladdr", HW[2], "dev", "eth0")
+        self.addCleanup(vm1.run, "ip", "neigh", "del", "10.0.0.2", "dev", "eth0", check=False)
+        self.assertEqual(vm1.ping("10.0.0.2", count=2).received, 0)
+        self.spaces["vm2"].ping("10.0.0.1", count=1)
+        self.assertNotIn(HW[2], self.learned())
+        self.apply(learn_age=1)
+        self.spaces["vm2"].ping("10.0.0.1", count=1)
+        wait_until(lambda: HW[2] in self.learned(), 5, "station 2 is learned")
+        for number in HW:
+            self.spaces[f"vm{number}"].run("ip", "link", "set", "eth0", "arp", "off")
+            self.addCleanup(self.spaces[f"vm{number}"].run, "ip", "link", "set", "eth0", "arp", "on")
+        wait_until(lambda: not self.learned(), 10, "nobody is heard")
+
+    def capture(self, *arguments):
+        return subprocess.Popen([ML2CTL, "fastpath", "capture", "--socket", self.fast_path.path, *arguments],
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def captures(self):
+        """Waits until the fast path has begun: another one is refused."""
+        wait_until(lambda: run([ML2CTL, "fastpath", "capture", "--socket", self.fast_path.path, "--duration", "0.01"],
+                               check=False).returncode == 1, 10, "the capture has begun")
+
+    def test_a_capture_is_a_file_that_others_read(self):
+        if "/usr/lib/python3/dist-packages" not in sys.path:
+            sys.path.append("/usr/lib/python3/dist-packages")
+        try:
+            import scapy.all as scapy
+        except ImportError:
+            self.skipTest("python3-scapy is not installed")
+        self.reaches(1, 2)
+        self.reaches(1, 3)
+        with tempfile.TemporaryDirectory(prefix="ml2-capture-") as directory:
+            path = os.path.join(directory, "some.pcapng")
+            begun = time.time()
+            with self.capture("-w", path, "--segment", "5", "--ip", "10.0.0.3", "--ethertype", "0x0800", "--count", "8") as there:
+                self.captures()
+                self.spaces["vm1"].ping("10.0.0.2", count=2)
+                self.spaces["vm1"].ping("10.0.0.3", count=2)
+                _, said = there.communicate(timeout=20)
+                self.assertEqual((there.returncode, said), (0, "8 frames captured, 0 lost for want of buffers\n"))
+            frames = list(scapy.PcapNgReader(path))
+            with open(path, "rb") as file:
+                data = file.read()
+        self.assertEqual(len(frames), 8)  # two pings, there and back, in and out
+        self.assertEqual({(f[scapy.IP].src, f[scapy.IP].dst, f[scapy.ICMP].type) for f in frames},
+                         {("10.0.0.1", "10.0.0.3", 8), ("10.0.0.3", "10.0.0.1", 0)})
+        self.assertTrue(all(begun - 1 <= float(f.time) <= time.time() + 1 for f in frames))
+        for name in (b"port1", b"net_af_xdp1,iface=dev1", b"port3", b"net_tap3,iface=dev3"):
+            self.assertIn(name, data)
+
+    def test_a_capture_says_why_frames_are_dropped(self):
+        with self.capture("--dropped", "--port", "1", "--duration", "30", "--count", "1") as there:
+            self.captures()
+            self.reaches(1, 2)
+            send = ("import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('eth0', 0)); "
+                    f"s.send(bytes.fromhex('{TAGGED_FRAME}'))")
+            self.spaces["vm1"].run(sys.executable, "-c", send)
+            lines, _ = there.communicate(timeout=35)
+        self.assertIn("dropped VlanNotAllowed", lines)
+        self.assertIn(f"port 1 in  segment 5 {HW[1]} > ff:ff:ff:ff:ff:ff type 0x8100", lines)
+
+    def test_a_capture_ends_with_its_client(self):
+        with self.capture("--port", "1") as there:
+            self.captures()
+            there.kill()
+        wait_until(lambda: run([ML2CTL, "fastpath", "capture", "--socket", self.fast_path.path, "--duration", "0.01"],
+                               check=False).returncode == 0, 10, "the next one may begin")
+        done = run([ML2CTL, "fastpath", "capture", "--socket", self.fast_path.path, "--ip", "10.0.0"], check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("ip=10.0.0: an address was expected", done.stderr)
+
+    def test_stats_are_the_sum_of_the_ports(self):
+        ask = lambda word: json.loads(run([ML2CTL, "--format", "json", "fastpath", word, "--socket", self.fast_path.path]).stdout)
+        self.reaches(1, 2)
+
+        def agree():
+            before = ask("ports")
+            stats = ask("stats")
+            after = ask("ports")
+            total = lambda rows: sum(row["rx_packets"] for row in rows)
+            return total(before) <= total(stats) <= total(after) and len(stats) == 1
+        wait_until(agree, 5, "workers and ports count the same")
+
+
+if __name__ == "__main__":
+    unittest.main()
