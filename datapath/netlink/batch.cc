@@ -82,6 +82,9 @@ struct Describe {
   std::string operator()(const DeleteNeighbour& op) const {
     return fmt::format("delete neighbour {} of {}", op.address.to_string(), in_quotes(op.link));
   }
+  std::string operator()(const ResolveNeighbour& op) const {
+    return fmt::format("ask for neighbour {} on {}", op.address.to_string(), in_quotes(op.link));
+  }
   std::string operator()(const ReplaceFdb& op) const {
     return "set " + fdb_words(op.link, op.mac, op.vlan, op.dst, op.vni, op.in_bridge);
   }
@@ -173,6 +176,7 @@ struct FindFault {
   std::string operator()(const DeleteRoute& op) const { return route(op.dst, op.gateway, op.link); }
   std::string operator()(const ReplaceNeighbour& op) const { return first(name(op.link), mac(op.mac)); }
   std::string operator()(const DeleteNeighbour& op) const { return name(op.link); }
+  std::string operator()(const ResolveNeighbour& op) const { return name(op.link); }
   std::string operator()(const ReplaceFdb& op) const { return first(name(op.link), vni(op.vni)); }
   std::string operator()(const DeleteFdb& op) const { return first(name(op.link), vni(op.vni)); }
   std::string operator()(const SetOffloads& op) const { return name(op.link); }

@@ -160,6 +160,15 @@ struct DeleteNeighbour {
   friend bool operator==(const DeleteNeighbour&, const DeleteNeighbour&) = default;
 };
 
+// Asks for the address by ARP or neighbour discovery, as sending a packet there would (NTF_USE, `ip neighbour ... use`); does
+// nothing while the kernel is sure of it. What comes of it is seen in the snapshot; while nobody answers, maybe nothing.
+struct ResolveNeighbour {
+  std::string link{};
+  IpAddress address{};
+
+  friend bool operator==(const ResolveNeighbour&, const ResolveNeighbour&) = default;
+};
+
 // An entry that does not age: in the device's own table (VXLAN), or with `in_bridge` in that of the bridge the link
 // is a port of. A unicast MAC has one place: the new one takes over. The all-zero MAC of a VXLAN device (flooded
 // frames) and multicast MACs have as many destinations as were set.
@@ -200,7 +209,7 @@ struct SetOffloads {
 
 using Operation = std::variant<CreateVeth, CreateTap, CreateBridge, CreateDummy, CreateVxlan, DeleteLink, SetLink,
                                MoveToNetns, AddAddress, DeleteAddress, ReplaceRoute, DeleteRoute, ReplaceNeighbour,
-                               DeleteNeighbour, ReplaceFdb, DeleteFdb, SetOffloads>;
+                               DeleteNeighbour, ResolveNeighbour, ReplaceFdb, DeleteFdb, SetOffloads>;
 
 struct Batch {
   std::vector<Operation> operations{};

@@ -208,6 +208,18 @@ struct Apply {
     return context.requests.request(message);
   }
 
+  Ack operator()(const ResolveNeighbour& op) const {
+    ndmsg info{};
+    if (Ack ack = index_of(op.link, &info.ndm_ifindex); !ack.ok()) return ack;
+    info.ndm_family = family_of(op.address);
+    info.ndm_state = NUD_NONE;
+    info.ndm_flags = NTF_USE;
+    NlMessage message(RTM_NEWNEIGH, NLM_F_CREATE);
+    message.header(info);
+    message.ip(NDA_DST, op.address);
+    return context.requests.request(message);
+  }
+
   template <class Op>
   [[nodiscard]] Ack fdb(int type, int flags, const Op& op) const {
     ndmsg info{};

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "datapath/base/poll_loop.h"
+#include "datapath/netlink/next_hop.h"
 #include "tests/contract/kernel_backends.h"
 
 namespace ml2::nl {
@@ -204,6 +205,35 @@ TEST_P(KernelState, NeighboursAreSetAndDeleted) {
   const Error gone = error_from(*kernel, DeleteNeighbour{.link = "v1", .address = kOtherGateway});
   EXPECT_EQ(gone.kind, ErrorKind::Invalid);
   EXPECT_THAT(gone.message, StartsWith("cannot delete neighbour 10.1.0.3 of 'v1': No such file or directory"));
+}
+
+TEST_P(KernelState, ANeighbourIsAskedForAndItsAnswerIsSeen) {
+  auto kernel = backend_->open(0, Monitor::all());
+  auto there = backend_->open(1, {});
+  must(*kernel, CreateVeth{.name = "v1", .peer_name = "v2", .peer_netns = backend_->netns(1), .peer_mac = kMacB});
+  must(*there, AddAddress{.link = "v2", .address = kGateway, .prefix_length = 24});
+  must(*there, SetLink{.name = "v2", .up = true});
+  must(*kernel, SetLink{.name = "v1", .up = true});
+  must(*kernel, AddAddress{.link = "v1", .address = kFirst, .prefix_length = 24});
+  ASSERT_TRUE(eventually(*kernel, [](const Snapshot& s) {
+    const Link* v1 = find_link(s, "v1");
+    return v1 != nullptr && v1->running && !s.routes.empty();
+  }));
+  const auto hop = [&](const Snapshot& s) { return find_next_hop(s, kGateway); };
+  ASSERT_TRUE(hop(*kernel->snapshot()));
+  EXPECT_EQ(hop(*kernel->snapshot())->address, kGateway);
+  EXPECT_EQ(hop(*kernel->snapshot())->mac, std::nullopt);
+  must(*kernel, ResolveNeighbour{.link = "v1", .address = kGateway});
+  EXPECT_TRUE(eventually(*kernel, [&](const Snapshot& s) { return hop(s)->mac == kMacB; }));
+
+  must(*kernel, ResolveNeighbour{.link = "v1", .address = kOtherGateway});  // nobody answers, and that is no error
+  EXPECT_EQ(find_next_hop(*kernel->snapshot(), address("192.0.2.1")), std::nullopt);
+  must(*kernel, ReplaceRoute{.dst = network("192.0.2.0/24"), .gateway = kGateway});
+  EXPECT_TRUE(eventually(*kernel, [&](const Snapshot& s) {
+    const auto way = find_next_hop(s, address("192.0.2.1"));
+    return way && way->address == kGateway && way->mac == kMacB;
+  }));
+  EXPECT_EQ(error_from(*kernel, ResolveNeighbour{.link = "gone", .address = kGateway}).kind, ErrorKind::Transient);
 }
 
 TEST_P(KernelState, VxlanFdbFloodsToManyAndForwardsToOne) {

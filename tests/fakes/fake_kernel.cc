@@ -297,6 +297,24 @@ struct FakeHost::Apply {
     return {here().state.neighbours.erase({found->index, op.address}) == 0 ? ENOENT : 0, {}};
   }
 
+  // The other end of a veth answers when it has the address; nobody else does.
+  Answer operator()(const ResolveNeighbour& op) const {
+    const Link* found = link(op.link);
+    if (found == nullptr) return {ENODEV, {}};
+    if (!found->running || here().state.neighbours.contains({found->index, op.address})) return {};
+    const auto& peer = here().devices.at(found->index).peer;
+    if (!peer) return {};
+    const Netns& there = host.netns_.at(peer->netns);
+    const Link& far = there.state.links.at(peer->index);
+    const bool answers = std::any_of(
+        there.state.addresses.begin(), there.state.addresses.end(),
+        [&](const auto& entry) { return entry.second.link == far.index && entry.second.address == op.address; });
+    if (!answers) return {};
+    here().state.put(
+        Neighbour{.link = found->index, .address = op.address, .mac = far.mac, .state = NeighbourState::Reachable});
+    return {};
+  }
+
   Answer operator()(const ReplaceFdb& op) const {
     const Link* found = link(op.link);
     if (found == nullptr) return {ENODEV, {}};

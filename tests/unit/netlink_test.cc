@@ -80,6 +80,7 @@ TEST(NetlinkPrintTest, EveryOperationHasItsWords) {
   batch.add(DeleteRoute{.dst = *IpNetwork::parse("::/0")});
   batch.add(ReplaceNeighbour{.link = "a", .address = kIp, .mac = kMac});
   batch.add(DeleteNeighbour{.link = "a", .address = kIp});
+  batch.add(ResolveNeighbour{.link = "a", .address = kIp});
   batch.add(ReplaceFdb{.link = "vx", .mac = Mac(), .dst = kIp});
   batch.add(DeleteFdb{.link = "p1", .mac = kMac, .vlan = VlanId::of<5>(), .in_bridge = true});
   batch.add(SetOffloads{.link = "eth0", .gso = true});
@@ -99,6 +100,7 @@ TEST(NetlinkPrintTest, EveryOperationHasItsWords) {
             "delete route ::/0\n"
             "set neighbour 10.0.0.1 of 'a' to fa:16:3e:00:00:01\n"
             "delete neighbour 10.0.0.1 of 'a'\n"
+            "ask for neighbour 10.0.0.1 on 'a'\n"
             "set FDB entry 00:00:00:00:00:00 of 'vx' to 10.0.0.1\n"
             "delete FDB entry fa:16:3e:00:00:01 of 'p1' VLAN 5 in its bridge\n"
             "set offloads of 'eth0': tx off tso off gso on\n");
