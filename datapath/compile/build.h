@@ -88,6 +88,7 @@ struct Build {
   std::map<LocalVlanKey, LocalSegment> segments;
   // Interfaces of the integration bridge that are kept off every network, and under which cookie.
   std::map<std::string, std::uint64_t> dead;
+  std::set<Uuid> unplugged;  // ports that may be wired and have no interface on the integration bridge
 
   [[nodiscard]] const NodeConfig& node() const { return intent.node; }
   // The number of interface `name` if it is there, on that bridge and of that type.
@@ -141,16 +142,28 @@ void compile_responder_tables(Build& build);                                 // 
 
 // Whether what a port sends is checked at all: not with port security off, nor for trusted owners.
 [[nodiscard]] bool is_checked(const Port& port);  // flows_antispoof.cc
+// The link-local address that a MAC makes by EUI-64 (RFC 4291 appendix A).
+[[nodiscard]] IpNetwork link_local(const Mac& mac);  // flows_antispoof.cc
 // Tables 24 and 25 for one port that is checked, and the way there.
 [[nodiscard]] of::FlowSet antispoof_flows(const Port& port, OfPort ofport);  // flows_antispoof.cc
 // The one of them that every frame but ARP and neighbour advertisements passes.
 [[nodiscard]] of::FlowKey antispoof_entry(OfPort ofport);  // flows_antispoof.cc
+
+// ports_tunnel.cc: whether a tunnel to this VTEP is wanted at all, and why it cannot be; empty when it can.
+[[nodiscard]] bool is_needed(const Intent& intent, const Vtep& vtep);
+
+// fast_path.cc: the segment's way to other hosts is the fast path's: Open vSwitch has none for it.
+[[nodiscard]] bool fast_path_carries(const NodeConfig& node, NetworkType type, const std::string& physical_network);
+[[nodiscard]] inline bool fast_path_carries(const NodeConfig& node, const Segment& segment) {
+  return fast_path_carries(node, segment.type, segment.physical_network);
+}
 
 // The features, in the order in which compile() calls them.
 void compile_bridges(Build& build);       // bridges.cc: bridges that exist or are made
 void compile_patch_ports(Build& build);   // ports_patch.cc: between the bridges
 void compile_tunnel_ports(Build& build);  // ports_tunnel.cc: to VTEPs
 void compile_vifs(Build& build);          // vif.cc: which interface is which port, its VLAN, its state
+void compile_fast_path(Build& build);     // fast_path.cc: ml2-fastpath's tables
 void compile_flows_int(Build& build);     // flows_int.cc: the integration bridge
 void compile_flows_tun(Build& build);     // flows_tun.cc: the tunnel bridge
 void compile_flows_phys(Build& build);    // flows_phys.cc: physical bridges

@@ -16,6 +16,7 @@ Desired compile(const Intent& intent, const Facts& facts) {
   compile_patch_ports(build);
   compile_tunnel_ports(build);
   compile_vifs(build);
+  compile_fast_path(build);
   compile_flows_int(build);
   compile_flows_tun(build);
   compile_flows_phys(build);

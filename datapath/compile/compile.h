@@ -17,6 +17,7 @@
 #include "datapath/model/facts.h"
 #include "datapath/model/intent.h"
 #include "datapath/model/segment.h"
+#include "datapath/netlink/types.h"
 #include "ovsdb/vswitch.h"
 
 namespace ml2 {
@@ -26,6 +27,10 @@ namespace ml2 {
 // Facts of the OVSDB rows; `previous` is the last step's Desired::local_vlans, empty after a start.
 [[nodiscard]] Facts gather_facts(const ovsdb::Vswitch& vswitch, const std::set<IpAddress>& host_addresses,
                                  const LocalVlans& previous);
+
+// Of the kernel and of what was read back of the fast path (nullptr: nothing could be); `previous` is the last step's.
+[[nodiscard]] FastPathFacts gather_fast_path_facts(const Intent& intent, const nl::Snapshot& kernel,
+                                                   const fp::Tables* read_back, const FastPathIds& previous);
 
 // Cookies that compile() stamps, for whoever asks whether an object's flows are in (Plan::pending_cookies).
 [[nodiscard]] std::uint64_t cookie_of(const Segment& segment);  // flows of a segment on all bridges

@@ -16,7 +16,10 @@ using of::Actions;
 using of::IntTable;
 using of::Match;
 
-// The link-local address that a MAC makes by EUI-64 (RFC 4291 appendix A).
+constexpr std::uint16_t kEntryPriority = 9;
+
+}  // namespace
+
 IpNetwork link_local(const Mac& mac) {
   const auto& m = mac.bytes();
   std::array<std::uint8_t, 16> bytes{0xfe, 0x80};
@@ -26,10 +29,6 @@ IpNetwork link_local(const Mac& mac) {
   std::copy(interface.begin(), interface.end(), bytes.begin() + 8);
   return *IpNetwork::make(IpAddress::v6(bytes), 128);
 }
-
-constexpr std::uint16_t kEntryPriority = 9;
-
-}  // namespace
 
 bool is_checked(const Port& port) {
   // neutron-lib constants.DEVICE_OWNER_NETWORK_PREFIX: routers, DHCP and other ports of the cloud's own.

@@ -194,7 +194,7 @@ void compile_flows_tun(Build& build) {
   }
   for (const TunnelInput& input : build.tunnel_inputs) from_vtep(build, input);
   for (const auto& [key, local] : build.segments) {
-    if (is_tunnel(local.segment.type)) segment_flows(build, local);
+    if (is_tunnel(local.segment.type) && !fast_path_carries(build.node(), local.segment)) segment_flows(build, local);
   }
 }
 

@@ -86,14 +86,6 @@ std::string trouble_with(const NodeConfig& node, const Facts& facts, const Vtep&
   return {};
 }
 
-// With l2_population a tunnel is there while some network of this host has a port at its other end.
-bool is_needed(const Intent& intent, const Vtep& vtep) {
-  if (!intent.node.l2_population) return true;
-  return std::any_of(intent.remote.begin(), intent.remote.end(), [&](const auto& entry) {
-    return entry.first.type == vtep.type && entry.second.vteps.contains(vtep.address);
-  });
-}
-
 class TunnelPorts {
  public:
   explicit TunnelPorts(Build& build) : build_(build), node_(build.node()) {}
@@ -108,10 +100,13 @@ class TunnelPorts {
       build_.desired.waiting["tunnels"] = trouble;
     }
     if (node_.tunnel_mode == TunnelMode::FlowBased) {
-      for (const NetworkType type : node_.tunnel_types) want_flow_port(type, own_udp_port(node_, type));
+      for (const NetworkType type : node_.tunnel_types) {
+        if (!fast_path_carries(node_, type, {})) want_flow_port(type, own_udp_port(node_, type));
+      }
     }
     for (const Vtep& vtep : build_.intent.vteps) {
       if (!node_.tunnel_types.contains(vtep.type) || !is_needed(build_.intent, vtep)) continue;
+      if (fast_path_carries(node_, vtep.type, {})) continue;
       const std::string object = fmt::format("vtep {} {}", to_string(vtep.type), vtep.address.to_string());
       if (usable_) {
         if (const std::string trouble_of_vtep = trouble_with(node_, build_.facts, vtep); !trouble_of_vtep.empty()) {
@@ -260,6 +255,14 @@ class TunnelPorts {
 };
 
 }  // namespace
+
+// With l2_population a tunnel is there while some network of this host has a port at its other end.
+bool is_needed(const Intent& intent, const Vtep& vtep) {
+  if (!intent.node.l2_population) return true;
+  return std::any_of(intent.remote.begin(), intent.remote.end(), [&](const auto& entry) {
+    return entry.first.type == vtep.type && entry.second.vteps.contains(vtep.address);
+  });
+}
 
 void compile_tunnel_ports(Build& build) {
   if (build.node().has_tunnels()) TunnelPorts(build).run();

@@ -20,6 +20,7 @@ struct Verdict {
 };
 
 Verdict judge_segment(const Build& build, const Segment& segment) {
+  const bool carried = fast_path_carries(build.node(), segment);
   const auto range = [&](std::uint32_t highest, const char* what) -> Verdict {
     if (segment.segmentation_id >= 1 && segment.segmentation_id <= highest) return {};
     return {fmt::format("segmentation_id {} of the port's segment is no {} (1-{})", segment.segmentation_id, what,
@@ -27,6 +28,7 @@ Verdict judge_segment(const Build& build, const Segment& segment) {
             true};
   };
   const auto mapped = [&]() -> Verdict {
+    if (carried) return {};
     const auto mapping = build.node().bridge_mappings.find(segment.physical_network);
     if (mapping == build.node().bridge_mappings.end()) {
       return {fmt::format("physical network {} is not in [ovs] bridge_mappings of this host",
@@ -138,6 +140,7 @@ std::set<LocalVlanKey> wanted_segments(const Build& build, const std::vector<con
 // What a wired port still waits for outside its own row; empty when nothing.
 std::string waits_for(const Build& build, const Port& port) {
   const Segment& segment = port.segment;
+  if (fast_path_carries(build.node(), segment)) return {};  // fast_path.cc says what it waits for
   if (segment.type == NetworkType::Flat || segment.type == NetworkType::Vlan) {
     const PhysicalNetwork& physical = build.physical_networks.at(segment.physical_network);
     const auto waiting = build.desired.waiting.find("patch " + physical.int_port);
@@ -237,6 +240,7 @@ void compile_vifs(Build& build) {
       continue;
     }
     state.refused = verdict.refused;
+    if (vif == build.vifs.end() && verdict.reason.empty()) build.unplugged.insert(id);
     state.waiting = verdict.reason.empty() ? fmt::format("no interface with external_ids:iface-id={} on {}",
                                                          id.to_string(), build.node().integration_bridge)
                                            : verdict.reason;

@@ -276,7 +276,8 @@ class RowDiff {
   [[nodiscard]] bool is_left_over(const PortRow& row, const InterfaceRow& interface,
                                   const std::string& bridge) const {
     const bool ours = value_of(row.external_ids, kOwnerKey) == kOwnerValue;
-    if (interface.type == "patch") return ours;
+    // Without a type: the patch to the fast path, which is a device of the kernel.
+    if (interface.type == "patch" || (interface.type.empty() && row.name == kFastPathPatch)) return ours;
     if (!is_tunnel_type(interface.type)) return false;
     const bool tunnels_stay = !desired_.tunnel_bridge.empty() && desired_.local_ip.empty();
     if (tunnels_stay) return false;

@@ -1,6 +1,6 @@
-// parts: the two halves of diff() and what they know of flows as text.
+// parts: the parts of diff() and what they know of flows as text.
 //
-// Where in the walk: diff() calls diff_flows(), then diff_rows(), on one Plan.
+// Where in the walk: diff() calls diff_flows(), then diff_rows(), then diff_fast_path(), on one Plan.
 // Threading: pure.
 // Failure: text that does not read as expected is "no".
 // What it does not do: no parsing beyond the few fields named here; both sides are canonical text.
@@ -17,6 +17,7 @@ namespace ml2 {
 
 void diff_flows(const Desired& desired, const Actual& actual, Plan& plan);
 void diff_rows(const Desired& desired, const Actual& actual, Plan& plan);
+void diff_fast_path(const Desired& desired, const Actual& actual, Plan& plan);
 
 // The cookie under which the incumbent agent left its flows on a bridge; nullopt when there are none, or ours have
 // replaced them.

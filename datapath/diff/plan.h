@@ -12,6 +12,9 @@
 #include <string>
 #include <vector>
 
+#include "datapath/fastpath/tables.h"
+#include "datapath/netlink/batch.h"
+#include "datapath/netlink/types.h"
 #include "datapath/openflow/flow.h"
 #include "ovsdb/transaction.h"
 #include "ovsdb/vswitch.h"
@@ -22,6 +25,8 @@ struct Actual {
   ovsdb::Vswitch vswitch;
   // By bridge name; a bridge whose flows have not been read (no connection yet) is absent: nothing is sent to it.
   std::map<std::string, const of::FlowSet*> flows;
+  const fp::Tables* fast_path = nullptr;  // nullptr: not read (no connection); nothing is sent to it then
+  const nl::Snapshot* kernel = nullptr;   // nullptr: not asked for
 };
 
 struct Plan {
@@ -34,9 +39,16 @@ struct Plan {
   // cookie, nor its Port row, is here.
   std::set<std::uint64_t> pending_cookies;
   std::set<std::string> pending_ports;
+  fp::Update fast_path;
+  bool fast_path_unread = false;           // it is enabled, and what it has is not known
+  nl::Batch links;                         // devices of the kernel to make
+  std::set<fp::PortId> pending_fast_path;  // ports of the fast path that are not there yet as they shall be
 
   // Converged: nothing to do and nothing held back.
-  [[nodiscard]] bool empty() const { return ovsdb.empty() && bundles.empty() && held.empty(); }
+  [[nodiscard]] bool empty() const {
+    return ovsdb.empty() && bundles.empty() && held.empty() && fast_path.empty() && !fast_path_unread &&
+           links.empty();
+  }
 };
 
 }  // namespace ml2

@@ -16,6 +16,7 @@
 
 #include "datapath/base/uuid.h"
 #include "datapath/model/facts.h"
+#include "datapath/model/fast_path.h"
 #include "datapath/openflow/flow.h"
 
 namespace ml2 {
@@ -72,12 +73,13 @@ inline constexpr std::int64_t kDeadVlan = 4095;  // ovs_constants.DEAD_VLAN_TAG
 
 // How a port of the intent stands, for `status` and for its row.
 struct PortState {
-  std::string interface;  // empty: not plugged
+  std::string interface;  // empty: not plugged; of a port of the fast path its device
   std::optional<OfPort> ofport;
   std::optional<LocalVlan> local_vlan;
-  std::string waiting;   // for what; empty: all of its flows and columns are in Desired
-  bool refused = false;  // `waiting` is a fault of the row, not a matter of time
-  std::string warning;   // wired, and something is odd nevertheless: for people
+  std::string waiting;            // for what; empty: all of its flows and columns are in Desired
+  bool refused = false;           // `waiting` is a fault of the row, not a matter of time
+  std::string warning;            // wired, and something is odd nevertheless: for people
+  fp::PortId fast_path_port = 0;  // of a port that the fast path serves; 0: Open vSwitch does
 
   friend bool operator==(const PortState&, const PortState&) = default;
 };
@@ -96,6 +98,7 @@ struct Desired {
   // there is a tunnel bridge and no local_ip, this host cannot use its own: tunnel ports stay as they are.
   std::string tunnel_bridge;
   std::string local_ip;
+  DesiredFastPath fast_path;
 };
 
 // Port.other_config and external_ids key by which a fresh agent knows a patch or tunnel port as ours.

@@ -13,6 +13,7 @@
 #include "datapath/base/mac.h"
 #include "datapath/base/strong_id.h"
 #include "datapath/base/uuid.h"
+#include "datapath/model/fast_path.h"
 #include "datapath/model/segment.h"
 
 namespace ml2 {
@@ -43,6 +44,7 @@ struct Facts {
   std::set<IpAddress> host_addresses;               // from netlink
   // What the last step gave out: an allocation stays as long as a port needs it, also before OVSDB has stored it.
   LocalVlans local_vlans;
+  FastPathFacts fast_path;
 };
 
 }  // namespace ml2

@@ -42,6 +42,7 @@ struct Port {
   bool port_security_enabled = true;
   std::set<Uuid> security_groups;
   std::vector<AddressPair> allowed_address_pairs;  // sorted
+  bool vhost_user = false;                         // bound as vhost-user: a machine's memory is shared by a socket
 
   friend bool operator==(const Port&, const Port&) = default;
 };

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "datapath/base/ip.h"
+#include "datapath/model/fast_path.h"
 #include "datapath/model/segment.h"
 
 namespace ml2 {
@@ -59,6 +60,7 @@ struct NodeConfig {
   bool nd_responder = false;          // [agent] the same for IPv6; false without arp_responder
   bool drop_unknown_unicast = false;  // [agent] of tunnel networks; false without l2_population
   bool anti_spoofing = true;          // tables 24 and 25; false when the firewall driver does it itself
+  FastPathConfig fast_path;           // [fastpath]
 
   [[nodiscard]] bool has_tunnels() const { return !tunnel_types.empty(); }
   friend bool operator==(const NodeConfig&, const NodeConfig&) = default;
