@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "agent/config/mappings.h"
+#include "agent/fast_path_config.h"
 
 namespace ml2 {
 
@@ -55,6 +56,9 @@ Result<NodeConfig> node_config(const config::Config& config) {
   }
   const auto local_ip = config.get_optional_string("ovs", "local_ip");
   if (local_ip) node.local_ip = IpAddress::parse(*local_ip);
+  auto fast_path = fast_path_config(config, node);
+  if (!fast_path) return forward_error(fast_path);
+  node.fast_path = *fast_path;
   if (!node.has_tunnels()) return node;
   if (!node.local_ip) {
     return invalid(

@@ -13,7 +13,8 @@ using Name = std::pair<std::string_view, std::string_view>;
 
 std::vector<Option> build_table() {
   std::vector<Option> table;
-  for (auto part : {ovs_options, agent_options, ml2_options, default_options, extension_options, messaging_options}) {
+  for (auto part : {ovs_options, agent_options, ml2_options, fast_path_options, default_options, extension_options,
+                    messaging_options}) {
     for (Option& option : part()) {
       if (option.type == OptionType::Port) {
         option.min = option.min.value_or(0);

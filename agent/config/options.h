@@ -92,6 +92,7 @@ struct Option {
 [[nodiscard]] std::vector<Option>
 extension_options();  // [dhcp], [metadata], [dns_forwarder], [local_ip], [fdb], [network_log]
 [[nodiscard]] std::vector<Option> ml2_options();        // [ml2], [ml2_type_*], [ml2_db]
+[[nodiscard]] std::vector<Option> fast_path_options();  // [fastpath]
 [[nodiscard]] std::vector<Option> messaging_options();  // [oslo_messaging_rabbit], [oslo_messaging_notifications]
 
 }  // namespace ml2::config

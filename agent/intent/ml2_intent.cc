@@ -61,7 +61,8 @@ Result<Segment> read_segment(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding
 }
 
 Result<Port> read_port(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& binding, const ovsdb::Ml2Port& row,
-                       const std::map<Uuid, std::vector<const ovsdb::Ml2FixedIp*>>& fixed_ips) {
+                       const std::map<Uuid, std::vector<const ovsdb::Ml2FixedIp*>>& fixed_ips,
+                       const NodeConfig& node) {
   auto segment = read_segment(rows, binding, row);
   if (!segment) return forward_error(segment);
   const auto mac = Mac::parse(row.mac_address);
@@ -105,6 +106,20 @@ Result<Port> read_port(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& bind
       port.fixed_ips.push_back(*address);
     }
     std::sort(port.fixed_ips.begin(), port.fixed_ips.end());
+  }
+  if (binding.vif_type == "vhostuser" && node.fast_path.enabled) {
+    // The path becomes a device of the fast path: only the one that this host's ini says.
+    const std::string expected =
+        fmt::format("{}/vhu{}", node.vhostuser_socket_dir, row.uuid.to_string().substr(0, 11));
+    const auto socket = binding.vif_details.find("vhostuser_socket");
+    const auto plugged = binding.vif_details.find("vhostuser_ovs_plug");
+    port.vhost_user = plugged == binding.vif_details.end() || plugged->second != "true";
+    if (port.vhost_user && (socket == binding.vif_details.end() || socket->second != expected)) {
+      return invalid(
+          fmt::format("its vhostuser_socket is {}, and {} was expected ([ovs] vhostuser_socket_dir): set its "
+                      "host again",
+                      socket == binding.vif_details.end() ? "missing" : text::printable(socket->second), expected));
+    }
   }
   auto pairs = read_address_pairs(rows, row, *mac);
   if (!pairs) return forward_error(pairs);
@@ -151,6 +166,10 @@ std::map<std::string, std::string> configurations(const NodeConfig& node, const 
       {"switch_id", report.switch_id},
       {"l2_population", node.l2_population ? "true" : "false"},
       {"arp_responder_enabled", node.arp_responder ? "true" : "false"},
+      {"fastpath", !node.fast_path.enabled    ? ""
+                   : node.fast_path.all_ports ? "all"
+                                              : "vhostuser"},
+      {"vhostuser_mode", node.fast_path.qemu_serves ? "server" : "client"},
   };
 }
 
@@ -223,6 +242,10 @@ void write_host(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeRe
   host.started_at = stamp.started_at;
   host.report_interval = stamp.report_interval;
   host.bridge_mappings = node.bridge_mappings;
+  // For whoever binds ports, a physical network of the fast path is one that is here.
+  for (const auto& [physical_network, device] : node.fast_path.physnet_devices) {
+    if (node.fast_path.enabled) host.bridge_mappings.emplace(physical_network, node.integration_bridge);
+  }
   host.tunnel_types = type_names(node.tunnel_types);
   host.configurations = configurations(node, report);
   host.problems = report.problems;
@@ -260,7 +283,7 @@ Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node) {
       intent.refused.emplace(row->first, binding.failure.empty() ? "the port could not be bound" : binding.failure);
       continue;
     }
-    auto port = read_port(rows, binding, row->second, fixed_ips);
+    auto port = read_port(rows, binding, row->second, fixed_ips, node);
     if (port) {
       here.segments.emplace(*binding.segment, port->segment);
       intent.ports.insert_or_assign(row->first, std::move(*port));

@@ -68,7 +68,7 @@ class OpenvswitchMechanism final : public MechanismDriver {
     std::string reasons;
     for (const ovsdb::Ml2Segment& segment : context.segments) {
       const std::string reason = why_not(segment, host);
-      if (reason.empty()) return SetBinding{segment.uuid, vif_type(host, vnic_type), vif_details(context)};
+      if (reason.empty()) return SetBinding{segment.uuid, vif_type(host, context), vif_details(context)};
       reasons += (reasons.empty() ? "" : "; ") + reason;
     }
     return NotBound{reasons.empty() ? "the network has no segment" : reasons};
@@ -87,8 +87,19 @@ class OpenvswitchMechanism final : public MechanismDriver {
                        host.tunnel_types.empty() ? "none" : fmt::format("{}", fmt::join(host.tunnel_types, ", ")));
   }
 
+  // Which ports the host's fast path serves ([fastpath] ports); empty: not this one. Routers, DHCP and the like are
+  // plugged into Open vSwitch by their agents.
+  static std::string fast_path(const ovsdb::Ml2Host& host, const BindingContext& context) {
+    if (context.binding.vnic_type != "normal" || context.port.device_owner.starts_with("network:")) return {};
+    return config_of(host, "fastpath", "");
+  }
+
   // vhost-user sockets exist only in a userspace datapath whose ovs-vswitchd is built with DPDK.
-  static std::string vif_type(const ovsdb::Ml2Host& host, const std::string& vnic_type) {
+  static std::string vif_type(const ovsdb::Ml2Host& host, const BindingContext& context) {
+    const std::string& vnic_type = context.binding.vnic_type;
+    if (const std::string served = fast_path(host, context); !served.empty()) {
+      return served == "all" ? "tap" : "vhostuser";
+    }
     const auto iface_types = words(config_of(host, "iface_types", ""));
     const bool vhost = iface_types.contains("dpdkvhostuser") || iface_types.contains("dpdkvhostuserclient");
     return vnic_type == "normal" && vhost && config_of(host, "datapath_type", "system") == "netdev" ? "vhostuser"
@@ -104,14 +115,18 @@ class OpenvswitchMechanism final : public MechanismDriver {
         {"datapath_type", config_of(host, "datapath_type", "system")},
         {"bridge_name", config_of(host, "integration_bridge", "br-int")},
     };
-    if (vif_type(host, context.binding.vnic_type) == "vhostuser") {
+    if (vif_type(host, context) == "vhostuser") {
+      const bool served = !fast_path(host, context).empty();
       const auto iface_types = words(config_of(host, "iface_types", ""));
       details["vhostuser_socket"] =
           fmt::format("{}/vhu{}", config_of(host, "vhostuser_socket_dir", "/var/run/openvswitch"),
                       context.port.uuid.to_string().substr(0, 11));
       // The mode of QEMU's end: with a dpdkvhostuserclient port OVS connects, so QEMU serves.
-      details["vhostuser_mode"] = iface_types.contains("dpdkvhostuserclient") ? "server" : "client";
-      details["vhostuser_ovs_plug"] = "true";
+      details["vhostuser_mode"] = served ? config_of(host, "vhostuser_mode", "server")
+                                  : iface_types.contains("dpdkvhostuserclient") ? "server"
+                                                                                : "client";
+      // Nobody plugs a port of the fast path: its agent opens the socket.
+      details["vhostuser_ovs_plug"] = served ? "false" : "true";
     }
     return details;
   }

@@ -62,6 +62,22 @@ TEST(ReadIntent, TakesThePortsBoundToThisHost) {
   EXPECT_THAT(intent.refused, IsEmpty());
 }
 
+// A path out of the database becomes the name of a device: only the one that the ini says is taken.
+TEST(ReadIntent, AVhostUserSocketIsWhereTheIniSays) {
+  Rows db;
+  ovsdb::Ml2Binding& binding = db.rows.bindings.at(db.binding);
+  binding.vif_type = "vhostuser";
+  const std::string right = "/var/run/openvswitch/vhu" + db.port.to_string().substr(0, 11);
+  binding.vif_details = {{"vhostuser_socket", right}, {"vhostuser_ovs_plug", "false"}};
+  EXPECT_FALSE(read_intent(db.rows, db.node).ports.at(db.port).vhost_user);
+  db.node.fast_path.enabled = true;
+  EXPECT_TRUE(read_intent(db.rows, db.node).ports.at(db.port).vhost_user);
+  binding.vif_details["vhostuser_socket"] = right + ",iface=/etc/shadow";
+  EXPECT_THAT(db.refusal(), AllOf(HasSubstr("its vhostuser_socket is"), HasSubstr(right + " was expected")));
+  binding.vif_details["vhostuser_ovs_plug"] = "true";  // of Open vSwitch's own
+  EXPECT_FALSE(read_intent(db.rows, db.node).ports.at(db.port).vhost_user);
+}
+
 TEST(ReadIntent, ThePortsMtuIsItsNetworks) {
   Rows db;
   const auto mtu = [&](std::int64_t of_network) {
@@ -386,6 +402,20 @@ TEST(WriteBack, SaysWhereVhostUserSocketsAre) {
   const auto& told = db.rows.hosts.begin()->second.configurations;
   EXPECT_EQ(told.at("vhostuser_socket_dir"), "/run/vhost");
   EXPECT_EQ(told.at("datapath_type"), "netdev");
+}
+
+TEST(WriteBack, SaysWhatTheFastPathServes) {
+  Rows db;
+  carry_out(write_back(db.rows, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
+  EXPECT_EQ(db.rows.hosts.begin()->second.configurations.at("fastpath"), "");
+  db.node.fast_path.enabled = true;
+  db.node.fast_path.physnet_devices = {{"physnet7", "net_null0"}};
+  carry_out(write_back(db.rows, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
+  const ovsdb::Ml2Host& host = db.rows.hosts.begin()->second;
+  EXPECT_EQ(host.configurations.at("fastpath"), "vhostuser");
+  EXPECT_EQ(host.configurations.at("vhostuser_mode"), "server");
+  // Whoever binds ports asks whether the physical network is here.
+  EXPECT_TRUE(host.bridge_mappings.contains("physnet7"));
 }
 
 TEST(WriteBack, AClockSetBackRenewsTheHeartbeat) {

@@ -217,6 +217,28 @@ TEST_F(MechanismTest, VhostUserNeedsNetdevAndItsInterfaceType) {
   EXPECT_EQ(bind(*plugin, id, "plain").vif_type, "ovs");
 }
 
+TEST_F(MechanismTest, AFastPathSaysHowPortsAreBound) {
+  const std::map<std::string, std::string> dpdk{{"datapath_type", "netdev"},
+                                                {"iface_types", "system,dpdkvhostuserclient"},
+                                                {"vhostuser_socket_dir", "/run/vhost"}};
+  auto with = dpdk;
+  with["fastpath"] = "vhostuser";
+  with["vhostuser_mode"] = "client";
+  add_host("vhost", with);
+  with["fastpath"] = "all";
+  add_host("all", with);
+  const auto plugin = make({});
+  const Uuid id = network(*plugin, {"local", {}, {}});
+  const auto vhost = bind(*plugin, id, "vhost");
+  EXPECT_EQ(vhost.vif_type, "vhostuser");
+  EXPECT_EQ(vhost.vif_details.at("vhostuser_socket"), "/run/vhost/vhu" + last_port.to_string().substr(0, 11));
+  EXPECT_EQ(vhost.vif_details.at("vhostuser_mode"), "client");
+  EXPECT_EQ(vhost.vif_details.at("vhostuser_ovs_plug"), "false");
+  const auto tap = bind(*plugin, id, "all");
+  EXPECT_EQ(tap.vif_type, "tap");
+  EXPECT_FALSE(tap.vif_details.contains("vhostuser_socket"));
+}
+
 TEST_F(MechanismTest, AMoveBindsAnew) {
   add_host("hv1");
   add_host("hv2");

@@ -1,0 +1,79 @@
+// [fastpath]: ml2-fastpath, the DPDK process that serves ports beside Open vSwitch, or instead of it.
+#include "agent/config/options.h"
+
+namespace ml2::config {
+
+std::vector<Option> fast_path_options() {
+  using enum OptionType;
+  constexpr auto kGroup = "fastpath";
+  return {
+      {.group = kGroup,
+       .name = "enabled",
+       .type = Bool,
+       .fallback = "false",
+       .meaning = "Program ml2-fastpath on this host"},
+      {.group = kGroup,
+       .name = "socket",
+       .fallback = "/run/ml2-fastpath/control",
+       .meaning = "The control socket of ml2-fastpath"},
+      {.group = kGroup,
+       .name = "ports",
+       .fallback = "vhostuser",
+       .meaning =
+           "Which ports it serves, of those that are not plugged into the integration bridge: vhostuser: those bound "
+           "with vif_type vhostuser, and normal ports are bound so here; all: besides, every port whose kernel "
+           "device (tap and the first 11 characters of the port's id) is on this host, and normal ports are bound "
+           "with vif_type tap here",
+       .choices = {"vhostuser", "all"}},
+      {.group = kGroup,
+       .name = "vhostuser_mode",
+       .fallback = "server",
+       .meaning = "The hypervisor's end of a vhost-user socket (vhu and the first 11 characters of the port's id, in "
+                  "vhostuser_socket_dir): server: it makes the socket, and the fast path connects, again and again; "
+                  "client: the fast path makes the socket",
+       .choices = {"server", "client"}},
+      {.group = kGroup,
+       .name = "tunnel_device",
+       .fallback = "",
+       .meaning = "DPDK device that carries VXLAN, as devargs: 0000:01:00.0, or net_af_packet_up,iface=eth1. While "
+                  "it is set, "
+                  "Open vSwitch has no VXLAN tunnels here; its ports of vxlan networks reach other hosts through the "
+                  "fast path. Empty: Open vSwitch carries VXLAN"},
+      {.group = kGroup,
+       .name = "tunnel_host_device",
+       .fallback = "",
+       .meaning =
+           "DPDK device by which this host goes on to use tunnel_device: what is not the fast path's goes there and "
+           "back; its other end in the kernel has local_ip. net_tap_host,iface=fp-host, or "
+           "net_virtio_user_host,path=/dev/vhost-net,iface=fp-host. Not needed while the kernel has the NIC too "
+           "(net_af_packet)"},
+      {.group = kGroup,
+       .name = "tunnel_vlan",
+       .type = Int,
+       .fallback = "0",
+       .meaning = "VLAN of the underlay on tunnel_device; 0: untagged",
+       .min = 0,
+       .max = 4094},
+      {.group = kGroup,
+       .name = "physnet_devices",
+       .type = Multi,
+       .fallback = "",
+       .meaning =
+           "A physical network and the DPDK device that leads to it, as physical network:devargs. Such a physical "
+           "network is not in bridge_mappings. It may be the device of tunnel_device"},
+      {.group = kGroup,
+       .name = "kernel_driver",
+       .fallback = "net_af_packet",
+       .meaning = "DPDK driver for devices of the kernel: taps, and the patch to the integration bridge",
+       .choices = {"net_af_packet", "net_af_xdp"}},
+      {.group = kGroup,
+       .name = "queues",
+       .type = Int,
+       .fallback = "1",
+       .meaning = "Receive queues of each port; ml2-fastpath deals them out to its workers",
+       .min = 1,
+       .max = 16},
+  };
+}
+
+}  // namespace ml2::config
