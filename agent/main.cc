@@ -37,6 +37,7 @@
 #include "agent/version.h"
 #include "datapath/base/log.h"
 #include "datapath/base/poll_loop.h"
+#include "datapath/fastpath/socket_fast_path.h"
 #include "datapath/netlink/nl_kernel.h"
 #include "datapath/openflow/rconn_switch.h"
 #include "ovsdb/idl_database.h"
@@ -116,6 +117,7 @@ class Agent {
   void add_commands();
   void reload();
   [[nodiscard]] std::unique_ptr<of::Switch> open_switch(const std::string& bridge) const;
+  [[nodiscard]] std::unique_ptr<fp::FastPath> open_fast_path() const;
   void read_signals();
   Status open_vswitch(const Flags& flags);
   Status open_metrics();
@@ -131,6 +133,8 @@ class Agent {
   std::unique_ptr<ovsdb::Database> vswitch_;
   std::unique_ptr<ovsdb::Database> ml2_;
   std::unique_ptr<nl::NlKernel> kernel_;
+  std::string fast_path_socket_;  // empty: [fastpath] is not enabled
+  std::unique_ptr<fp::FastPath> fast_path_;
   std::unique_ptr<intent::IntentSource> source_;
   std::unique_ptr<reconcile::Reconciler> reconciler_;
   std::unique_ptr<control::AgentCommands> commands_;
@@ -183,9 +187,14 @@ Status Agent::start(const Flags& flags) {
   auto ml2_db = ovsdb::IdlDatabase::open(where.ml2);
   if (!ml2_db) return forward_error(ml2_db);
   ml2_ = std::move(*ml2_db);
-  auto kernel = nl::NlKernel::open({});
+  // Routes and neighbours say where the fast path's tunnels go.
+  const bool fast_path = node->fast_path.enabled;
+  auto kernel = nl::NlKernel::open({.monitor = {.addresses = true, .routes = fast_path, .neighbours = fast_path}});
   if (!kernel) return forward_error(kernel);
   kernel_ = std::move(*kernel);
+
+  fast_path_socket_ = fast_path ? node->fast_path.socket : std::string();
+  fast_path_ = open_fast_path();
 
   const double interval = std::max(1.0, config_.get_double("agent", "report_interval"));
   source_ = std::make_unique<intent::Ml2DbSource>(
@@ -198,7 +207,8 @@ Status Agent::start(const Flags& flags) {
                        .source = *source_,
                        .kernel = *kernel_,
                        .open_switch = [this](const std::string& bridge) { return open_switch(bridge); },
-                       .clock = clock_},
+                       .clock = clock_,
+                       .fast_path = fast_path_.get()},
       *node, flags.dry_run ? reconcile::Reconciler::Mode::Look : reconcile::Reconciler::Mode::Act);
   if (flags.dry_run) return {};
   if (const Status opened = open_metrics(); !opened) return opened;
@@ -211,6 +221,11 @@ Status Agent::start(const Flags& flags) {
               "runs over, everything is read again");
   }
   return {};
+}
+
+std::unique_ptr<fp::FastPath> Agent::open_fast_path() const {
+  if (fast_path_socket_.empty()) return nullptr;
+  return std::make_unique<fp::SocketFastPath>(fast_path_socket_);
 }
 
 std::unique_ptr<of::Switch> Agent::open_switch(const std::string& bridge) const {
@@ -235,6 +250,7 @@ void Agent::add_commands() {
       *control_, *reconciler_, clock_, facts,
       control::AgentCommands::Places{.open_vswitch = open_vswitch,
                                      .open_switch = [this](const std::string& bridge) { return open_switch(bridge); },
+                                     .open_fast_path = [this] { return open_fast_path(); },
                                      .exit = [this] { exit_ = true; }});
 }
 

@@ -81,7 +81,8 @@ void AgentCommands::recompute(Reply reply) {
     return;
   }
   audits_.push_back(
-      {std::make_unique<reconcile::Audit>(reconciler_, places_.open_vswitch, places_.open_switch, clock_),
+      {std::make_unique<reconcile::Audit>(reconciler_, places_.open_vswitch, places_.open_switch,
+                                          places_.open_fast_path ? places_.open_fast_path() : nullptr, clock_),
        std::move(reply)});
 }
 

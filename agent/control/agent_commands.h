@@ -24,8 +24,9 @@ namespace ml2::control {
 class AgentCommands {
  public:
   struct Places {
-    reconcile::OpenDatabase open_vswitch;  // for recompute
-    reconcile::OpenSwitch open_switch;     // likewise
+    reconcile::OpenDatabase open_vswitch;                           // for recompute
+    reconcile::OpenSwitch open_switch;                              // likewise
+    std::function<std::unique_ptr<fp::FastPath>()> open_fast_path;  // likewise; may be empty
     std::function<void()> exit;
   };
   // `control`, `reconciler` and `clock` outlive it.

@@ -63,6 +63,9 @@ std::string advice(const Reconciler& reconciler, const PortState& state, const P
         "interface on {1}",
         port->id.to_string(), reconciler.node().integration_bridge);
   }
+  if (state.fast_path_port != 0) {
+    return "look at the log of ml2-fastpath and at `ml2ctl fastpath ports`";
+  }
   if (!state.ofport) {
     return "look at the log of ovs-vswitchd and at `ovs-vsctl list Interface " + state.interface + "`";
   }
@@ -250,6 +253,7 @@ json explain_json(const Reconciler& reconciler, const Uuid& id, const FlowCounts
   root["interface"] = state.interface;
   root["ofport"] = state.ofport ? json(state.ofport->value()) : json();
   root["local_vlan"] = state.local_vlan ? json(state.local_vlan->value()) : json();
+  root["fastpath_port"] = state.fast_path_port != 0 ? json(state.fast_path_port) : json();
   if (report != reconciler.port_reports().end()) {
     root["status"] = word(report->second.status);
     root["reason"] = report->second.reason;
@@ -272,8 +276,15 @@ json explain_json(const Reconciler& reconciler, const Uuid& id, const FlowCounts
                port == nullptr || state.refused ? state.waiting : std::string()});
   if (port != nullptr) add(checks, {"administratively up", port->admin_state_up, ""});
   add(checks, {"plugged", !state.interface.empty(), state.interface});
-  add(checks, {"OpenFlow port", state.ofport.has_value(), state.ofport ? to_string(*state.ofport) : ""});
-  add(checks, {"local VLAN", state.local_vlan.has_value(), state.local_vlan ? to_string(*state.local_vlan) : ""});
+  if (state.fast_path_port != 0) {
+    const fp::FastPathStatus fast_path = reconciler.fast_path_status();
+    add(checks, {"fast path answers", fast_path.connected, fast_path.error});
+    add(checks, {"port of the fast path", !reconciler.plan().pending_fast_path.contains(state.fast_path_port),
+                 std::to_string(state.fast_path_port)});
+  } else {
+    add(checks, {"OpenFlow port", state.ofport.has_value(), state.ofport ? to_string(*state.ofport) : ""});
+    add(checks, {"local VLAN", state.local_vlan.has_value(), state.local_vlan ? to_string(*state.local_vlan) : ""});
+  }
   for (const auto& [bridge, of_switch] : reconciler.switches()) {
     const of::SwitchStatus status = of_switch->status();
     if (of_switch->flows() != nullptr) continue;

@@ -127,6 +127,23 @@ void add_bridges(Families& families, const reconcile::Reconciler& reconciler) {
   }
 }
 
+void add_fast_path(Families& families, const reconcile::Reconciler& reconciler) {
+  const fp::FastPathStatus status = reconciler.fast_path_status();
+  families.gauge("ml2_agent_fastpath_connected", "Whether the agent is connected to ml2-fastpath",
+                 status.connected ? 1 : 0);
+  families.gauge("ml2_agent_fastpath_desired_records", "Records that the agent wants in ml2-fastpath",
+                 static_cast<double>(reconciler.desired().fast_path.tables.size()));
+  families.gauge("ml2_agent_fastpath_planned_changes", "Records of ml2-fastpath that are still to be changed",
+                 static_cast<double>(reconciler.plan().fast_path.size()));
+  families.counter("ml2_agent_fastpath_connections_total", "Connections made to ml2-fastpath",
+                   static_cast<double>(status.connections));
+  families.counter("ml2_agent_fastpath_updates_total", "Updates that ml2-fastpath carried out",
+                   static_cast<double>(status.updates));
+  families.counter("ml2_agent_fastpath_records_total", "Records in them", static_cast<double>(status.records));
+  families.counter("ml2_agent_fastpath_failures_total", "Updates that ml2-fastpath refused or that were lost",
+                   static_cast<double>(status.failures));
+}
+
 }  // namespace
 
 std::string metrics_text(const reconcile::Reconciler& reconciler, const std::string& version) {
@@ -139,6 +156,7 @@ std::string metrics_text(const reconcile::Reconciler& reconciler, const std::str
   families.gauge("ml2_agent_problems", "Problems that stand now", static_cast<double>(reconciler.problems().size()));
   add_ports(families, reconciler);
   add_bridges(families, reconciler);
+  if (reconciler.node().fast_path.enabled) add_fast_path(families, reconciler);
   const reconcile::Counters& counters = reconciler.counters();
   const ovsdb::DatabaseStatus database = reconciler.database().status();
   const intent::SourceStatus source = reconciler.source().status();

@@ -22,6 +22,7 @@ using reconcile::Reconciler;
 struct PortLine {
   Uuid id;
   std::string name, network, type, segmentation_id, interface, ofport, local_vlan, status, note;
+  int fast_path_port = 0;  // 0: Open vSwitch's
 };
 
 std::vector<PortLine> port_lines(const Reconciler& reconciler) {
@@ -43,6 +44,8 @@ std::vector<PortLine> port_lines(const Reconciler& reconciler) {
     if (const auto state = reconciler.desired().port_states.find(id);
         state != reconciler.desired().port_states.end()) {
       line.interface = state->second.interface;
+      line.fast_path_port = state->second.fast_path_port;
+      if (line.fast_path_port != 0) line.ofport = fmt::format("fp {}", line.fast_path_port);
       if (state->second.ofport) line.ofport = to_string(*state->second.ofport);
       if (state->second.local_vlan) line.local_vlan = to_string(*state->second.local_vlan);
       if (!state->second.warning.empty()) line.note += (line.note.empty() ? "" : "; ") + state->second.warning;
@@ -118,6 +121,20 @@ std::string status_json(const Reconciler& reconciler, const AgentFacts& agent) {
                      {"flows", flows == reconciler.desired().flows.end() ? 0 : flows->second.size()}};
   }
   root["bridges"] = bridges;
+  if (reconciler.node().fast_path.enabled) {
+    const fp::FastPathStatus fast_path = reconciler.fast_path_status();
+    root["fastpath"] = {{"socket", fast_path.target},
+                        {"connected", fast_path.connected},
+                        {"error", fast_path.error},
+                        {"boot", fmt::format("{:016x}", fast_path.boot)},
+                        {"generation", fast_path.generation},
+                        {"connections", fast_path.connections},
+                        {"updates", fast_path.updates},
+                        {"records_sent", fast_path.records},
+                        {"records_read", fast_path.records_read},
+                        {"failures", fast_path.failures},
+                        {"records", reconciler.desired().fast_path.tables.size()}};
+  }
   json ports = json::array();
   for (const PortLine& line : port_lines(reconciler)) {
     ports.push_back({{"id", line.id.to_string()},
@@ -128,6 +145,7 @@ std::string status_json(const Reconciler& reconciler, const AgentFacts& agent) {
                      {"interface", line.interface},
                      {"ofport", line.ofport},
                      {"local_vlan", line.local_vlan},
+                     {"fastpath_port", line.fast_path_port},
                      {"status", line.status},
                      {"note", line.note}});
   }
@@ -162,6 +180,12 @@ std::string status_table(const Reconciler& reconciler, const AgentFacts& agent) 
     const auto flows = reconciler.desired().flows.find(name);
     const std::size_t count = flows == reconciler.desired().flows.end() ? 0 : flows->second.size();
     rows.push_back({"bridge " + name, fmt::format("{} flows ({})", count, link(status.connected, status.error))});
+  }
+  if (reconciler.node().fast_path.enabled) {
+    const fp::FastPathStatus fast_path = reconciler.fast_path_status();
+    rows.push_back(
+        {"fast path", fmt::format("{} ({}), {}", fast_path.target, link(fast_path.connected, fast_path.error),
+                                  fp::summary(reconciler.desired().fast_path.tables))});
   }
   rows.push_back({"state", !reconciler.in_sync()    ? "reading"
                            : reconciler.converged() ? "converged: nothing to change"

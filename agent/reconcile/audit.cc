@@ -10,8 +10,12 @@
 namespace ml2::reconcile {
 
 Audit::Audit(const Reconciler& reconciler, const OpenDatabase& open_database, OpenSwitch open_switch,
-             const Clock& clock)
-    : reconciler_(reconciler), open_switch_(std::move(open_switch)), clock_(clock), deadline_(clock.now() + kLimit) {
+             std::unique_ptr<fp::FastPath> fast_path, const Clock& clock)
+    : reconciler_(reconciler),
+      open_switch_(std::move(open_switch)),
+      clock_(clock),
+      deadline_(clock.now() + kLimit),
+      fast_path_(std::move(fast_path)) {
   auto database = open_database();
   if (database) {
     database_ = std::move(*database);
@@ -36,6 +40,10 @@ void Audit::run() {
       if (of_switch->flows() == nullptr) missing = "flows of bridge " + name;
     }
   }
+  if (fast_path_ != nullptr) {
+    fast_path_->run();
+    if (fast_path_->tables() == nullptr) missing = "fast path's tables";
+  }
   if (missing.empty()) {
     compare(*intent);
   } else if (clock_.now() >= deadline_) {
@@ -51,15 +59,24 @@ void Audit::wait() {
   }
   database_->wait();
   for (auto& [name, of_switch] : switches_) of_switch->wait();
+  if (fast_path_ != nullptr) fast_path_->wait();
   ml2_poll_timer(std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - clock_.now()).count() + 1);
 }
 
 void Audit::compare(const Intent& intent) {
   const ovsdb::Vswitch vswitch = ovsdb::read_vswitch(*database_->snapshot());
-  Desired desired = compile(intent, gather_facts(vswitch, reconciler_.facts().host_addresses, {}));
+  const fp::Tables* fast_path = fast_path_ != nullptr ? fast_path_->tables() : nullptr;
+  const nl::Snapshot* kernel = reconciler_.kernel().snapshot();
+  Facts facts = gather_facts(vswitch, reconciler_.facts().host_addresses, {});
+  facts.fast_path = gather_fast_path_facts(intent, *kernel, fast_path, {});
+  Desired desired = compile(intent, facts);
   CanonicalFlows canonical;
   desired.flows = canonical.of_bridges(desired.flows);
   Actual actual{.vswitch = vswitch};
+  if (fast_path_ != nullptr) {
+    actual.fast_path = fast_path;
+    actual.kernel = kernel;
+  }
   for (const auto& [name, of_switch] : switches_) actual.flows[name] = of_switch->flows();
   answer_ = Result<std::string>(to_text(diff(desired, actual), reconciler_.node()));
 }

@@ -27,8 +27,9 @@ class Audit {
  public:
   static constexpr std::chrono::seconds kLimit{20};
 
-  // `reconciler` and `clock` outlive the audit.
-  Audit(const Reconciler& reconciler, const OpenDatabase& open_database, OpenSwitch open_switch, const Clock& clock);
+  // `reconciler` and `clock` outlive the audit. `fast_path`: a fresh client of it; nullptr when it is not enabled.
+  Audit(const Reconciler& reconciler, const OpenDatabase& open_database, OpenSwitch open_switch,
+        std::unique_ptr<fp::FastPath> fast_path, const Clock& clock);
 
   void run();
   void wait();
@@ -44,6 +45,7 @@ class Audit {
   Monotonic deadline_;
   std::unique_ptr<ovsdb::Database> database_;
   std::map<std::string, std::unique_ptr<of::Switch>> switches_;
+  std::unique_ptr<fp::FastPath> fast_path_;
   std::optional<Result<std::string>> answer_;
 };
 

@@ -24,6 +24,7 @@ std::string_view to_string(Event::Kind kind) {
     case Event::Kind::Connection: return "connection";
     case Event::Kind::Rows: return "rows";
     case Event::Kind::Flows: return "flows";
+    case Event::Kind::Records: return "records";
     case Event::Kind::Confirmed: return "confirmed";
     case Event::Kind::Failed: return "failed";
     case Event::Kind::Repair: return "repair";
@@ -36,7 +37,7 @@ std::string_view to_string(Event::Kind kind) {
 
 void Journal::add(Event::Kind kind, std::string subject, std::string text, std::size_t size) {
   const WallTime now = clock_.wall();
-  if (kind == Event::Kind::Rows || kind == Event::Kind::Flows) last_change_ = now;
+  if (kind == Event::Kind::Rows || kind == Event::Kind::Flows || kind == Event::Kind::Records) last_change_ = now;
   if (kind == Event::Kind::Repair) repairs_ += size;
   events_.push_back(Event{.id = ++last_id_,
                           .time = now,

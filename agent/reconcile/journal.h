@@ -28,8 +28,9 @@ struct Event {
     Connection,  // to a switch or a database, made or lost
     Rows,        // a transaction was sent
     Flows,       // a bundle was sent
-    Confirmed,   // one of both was carried out
-    Failed,      // one of both was not
+    Records,     // an update was sent to the fast path
+    Confirmed,   // one of these was carried out
+    Failed,      // one of these was not
     Repair,      // somebody else had changed what is ours
     Port,        // a port of the intent is another way
     Problem,     // came

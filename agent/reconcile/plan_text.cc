@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "datapath/base/text.h"
 #include "datapath/openflow/pipeline.h"
 
 namespace ml2::reconcile {
@@ -89,6 +90,13 @@ std::string to_text(const Plan& plan, const NodeConfig& node) {
     for (const of::FlowMod& mod : bundle.mods) {
       text += fmt::format("{}: {} {}\n", bridge, to_text(mod.command), flow_text(mod.key, mod.body, bridge, node));
     }
+  }
+  for (const nl::Operation& operation : plan.links.operations)
+    text += fmt::format("netlink: {}\n", nl::to_string(operation));
+  if (plan.fast_path_unread) text += "fast path: not read yet\n";
+  if (!plan.fast_path.empty()) {
+    for (const std::string& line : text::split(fp::to_text(plan.fast_path), '\n'))
+      text += fmt::format("fast path: {}\n", line);
   }
   for (const std::string& sentence : plan.held) text += fmt::format("held: {}\n", sentence);
   if (!text.empty()) text.pop_back();

@@ -2,12 +2,14 @@
 //
 // Where in the walk: after diff(), at each step.
 // Threading: a pure function. Failure: none.
-// What it does not do: no history: a port that was ACTIVE stays so while a change to it is on its way.
+// What it does not do: no history: a port that was ACTIVE stays so while a change to it is on its way, or the fast path that
+//   serves it is away.
 #pragma once
 
 #include <map>
 
 #include "agent/intent/intent_source.h"
+#include "agent/reconcile/fast_path_side.h"
 #include "datapath/diff/plan.h"
 #include "datapath/model/desired.h"
 #include "datapath/model/intent.h"
@@ -22,6 +24,7 @@ inline constexpr const char* kNotEnforced = "security groups are not enforced by
 
 [[nodiscard]] std::map<Uuid, intent::PortReport> port_reports(const Intent& intent, const Desired& desired,
                                                               const Plan& plan, const Facts& facts,
-                                                              const std::map<Uuid, intent::PortReport>& before);
+                                                              const std::map<Uuid, intent::PortReport>& before,
+                                                              const FastPathSide& fast_path);
 
 }  // namespace ml2::reconcile

@@ -39,7 +39,11 @@ std::size_t count(const of::Bundle& bundle, of::FlowMod::Command command) {
 }  // namespace
 
 Reconciler::Reconciler(Seams seams, NodeConfig node, Mode mode)
-    : seams_(std::move(seams)), node_(std::move(node)), mode_(mode), journal_(seams_.clock) {}
+    : seams_(std::move(seams)),
+      node_(std::move(node)),
+      mode_(mode),
+      journal_(seams_.clock),
+      fast_path_(seams_.fast_path, seams_.kernel, seams_.clock, journal_) {}
 
 void Reconciler::run() {
   seams_.vswitch.run();
@@ -47,6 +51,7 @@ void Reconciler::run() {
   seams_.source.run();
   track_bridges();
   for (auto& [name, bridge] : bridges_) bridge.of_switch->run();
+  if (fast_path_.run()) dirty_ = true;
   take_outcomes();
   if (!gate_open()) return;
   if (inputs_changed() || dirty_) step();
@@ -61,6 +66,7 @@ void Reconciler::wait() {
   seams_.kernel.wait();
   seams_.source.wait();
   for (auto& [name, bridge] : bridges_) bridge.of_switch->wait();
+  fast_path_.wait(plan_, in_sync_);
   if (!in_sync_) return;
   if (dirty_) ml2_poll_immediate();
   const Monotonic now = seams_.clock.now();
@@ -119,6 +125,7 @@ std::vector<std::string> Reconciler::gate() const {
     missing.push_back(
         fmt::format("flows of bridge {} not read yet{}", name, because(bridge.of_switch->status().error)));
   }
+  if (std::string fast_path = fast_path_.gate(); !fast_path.empty()) missing.push_back(std::move(fast_path));
   return missing;
 }
 
@@ -134,7 +141,8 @@ bool Reconciler::gate_open() {
 
 bool Reconciler::inputs_changed() {
   bool changed = !compiled_ || seams_.vswitch.sequence() != vswitch_seen_ ||
-                 seams_.source.sequence() != source_seen_ || seams_.kernel.sequence() != kernel_seen_;
+                 seams_.source.sequence() != source_seen_ || seams_.kernel.sequence() != kernel_seen_ ||
+                 fast_path_.changed();
   for (auto& [name, bridge] : bridges_) {
     const bool has_flows = bridge.of_switch->flows() != nullptr;
     changed = changed || bridge.of_switch->sequence() != bridge.seen || has_flows != bridge.had_flows;
@@ -149,6 +157,7 @@ std::string Reconciler::what_woke() const {
   if (seams_.source.sequence() != source_seen_) causes.push_back(seams_.source.status().kind);
   if (seams_.vswitch.sequence() != vswitch_seen_) causes.emplace_back("Open_vSwitch database");
   if (seams_.kernel.sequence() != kernel_seen_) causes.emplace_back("netlink");
+  if (fast_path_.changed()) causes.emplace_back("fast path");
   for (const auto& [name, bridge] : bridges_) {
     if (bridge.of_switch->sequence() != bridge.seen) causes.push_back("flows of " + name);
   }
@@ -162,10 +171,11 @@ void Reconciler::step() {
   ++counters_.steps;
   dirty_ = false;
   const bool recompile = !compiled_ || seams_.vswitch.sequence() != vswitch_seen_ ||
-                         seams_.source.sequence() != source_seen_ || seams_.kernel.sequence() != kernel_seen_;
+                         seams_.source.sequence() != source_seen_ || seams_.kernel.sequence() != kernel_seen_ ||
+                         fast_path_.changed();
   // Only Open vSwitch has changed, and nothing of ours was on its way to it.
   const bool undisturbed = compiled_ && seams_.source.sequence() == source_seen_ &&
-                           seams_.kernel.sequence() == kernel_seen_ && rows_settled_;
+                           seams_.kernel.sequence() == kernel_seen_ && !fast_path_.changed() && rows_settled_;
   DesiredRows rows_before;
   ovsdb::Vswitch vswitch_before;
   if (recompile) {
@@ -176,11 +186,18 @@ void Reconciler::step() {
     rows_before = {std::move(desired_.bridges), std::move(desired_.ports), std::move(desired_.vifs)};
     vswitch_ = ovsdb::read_vswitch(*seams_.vswitch.snapshot());
     facts_ = gather_facts(vswitch_, addresses_of(*seams_.kernel.snapshot()), desired_.local_vlans);
+    facts_.fast_path = gather_fast_path_facts(*seams_.source.intent(), *seams_.kernel.snapshot(), fast_path_.tables(),
+                                              desired_.fast_path.ids);
+    fast_path_.seen();
     desired_ = compile(*seams_.source.intent(), facts_);
     desired_.flows = canonical_.of_bridges(desired_.flows);
     compiled_ = true;
   }
   Actual actual{.vswitch = vswitch_};
+  if (fast_path_.enabled()) {
+    actual.fast_path = fast_path_.tables();
+    actual.kernel = seams_.kernel.snapshot();
+  }
   for (auto& [name, bridge] : bridges_) {
     bridge.seen = bridge.of_switch->sequence();
     const bool has_flows = bridge.of_switch->flows() != nullptr;
@@ -224,6 +241,7 @@ void Reconciler::apply() {
     const auto bridge = bridges_.find(name);
     if (bridge != bridges_.end()) send_bundle(name, bridge->second, bundle, now);
   }
+  fast_path_.apply(plan_, desired_.fast_path);
 }
 
 void Reconciler::send_transaction(Monotonic now) {
@@ -319,7 +337,7 @@ void Reconciler::take_outcomes() {
 }
 
 bool Reconciler::converged() const {
-  if (!in_sync_ || dirty_ || !plan_.empty() || seams_.vswitch.busy()) return false;
+  if (!in_sync_ || dirty_ || !plan_.empty() || seams_.vswitch.busy() || !fast_path_.idle()) return false;
   return std::all_of(bridges_.begin(), bridges_.end(), [](const auto& entry) {
     return !entry.second.of_switch->busy() && entry.second.of_switch->flows() != nullptr;
   });
@@ -340,14 +358,19 @@ std::map<std::string, of::Switch*> Reconciler::switches() const {
 void Reconciler::judge_ports() {
   const Intent& intent = *seams_.source.intent();
   std::map<Uuid, intent::PortReport> reports =
-      reconcile::port_reports(intent, desired_, plan_, facts_, port_reports_);
+      reconcile::port_reports(intent, desired_, plan_, facts_, port_reports_, fast_path_);
   for (const auto& [id, now] : reports) {
     const auto before = port_reports_.find(id);
     if (before != port_reports_.end() && before->second == now) continue;
     if (now.status == intent::PortStatus::Active) {
       const PortState& state = desired_.port_states.at(id);
-      log::info("reconcile", "port {} is wired: interface {}, local VLAN {}", id.to_string(), state.interface,
-                state.local_vlan ? state.local_vlan->value() : 0);
+      if (state.fast_path_port != 0) {
+        log::info("reconcile", "port {} is wired: device {}, port {} of the fast path", id.to_string(),
+                  state.interface, state.fast_path_port);
+      } else {
+        log::info("reconcile", "port {} is wired: interface {}, local VLAN {}", id.to_string(), state.interface,
+                  state.local_vlan ? state.local_vlan->value() : 0);
+      }
       if (!state.warning.empty()) log::warn("reconcile", "port {}: {}", id.to_string(), state.warning);
       const auto port = intent.ports.find(id);
       if (port != intent.ports.end() && has_unenforced_groups(port->second)) {
@@ -382,6 +405,7 @@ void Reconciler::find_problems() {
   problems.insert(seams_.source.intent()->problems.begin(), seams_.source.intent()->problems.end());
   for (const std::string& sentence : canonical_.rejected()) problems.insert(sentence);
   if (!database_error_.empty()) problems.insert("Open_vSwitch database: " + database_error_);
+  problems.merge(fast_path_.problems());
   for (const auto& [name, bridge] : bridges_) {
     if (!bridge.error.empty()) problems.insert(fmt::format("bridge {}: {}", name, bridge.error));
   }

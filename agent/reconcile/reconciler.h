@@ -6,8 +6,8 @@
 //   sentences in problems(), in the intent source's host row and, when they are new, in the log.
 // What it does not do: no policy of networking (compile/ and diff/), no I/O of its own (the seams).
 //
-// The in-sync gate: nothing is changed until the Open_vSwitch database, netlink, the intent and the flows of every
-// bridge of ours that exists have been read once. Afterwards a bridge whose connection is lost is left alone until
+// The in-sync gate: nothing is changed until the Open_vSwitch database, netlink, the intent, the flows of every bridge
+// of ours that exists, and the fast path (where one answers) have been read once. Afterwards a bridge whose connection is lost is left alone until
 // its flows have been read again; the rest goes on.
 #pragma once
 
@@ -23,6 +23,7 @@
 #include "agent/intent/intent_source.h"
 #include "agent/reconcile/back_off.h"
 #include "agent/reconcile/canonical_flows.h"
+#include "agent/reconcile/fast_path_side.h"
 #include "agent/reconcile/journal.h"
 #include "datapath/base/clock.h"
 #include "datapath/diff/plan.h"
@@ -44,6 +45,7 @@ struct Seams {
   nl::Kernel& kernel;
   OpenSwitch open_switch;
   const Clock& clock;
+  fp::FastPath* fast_path = nullptr;  // with [fastpath] enabled
 };
 
 struct Counters {
@@ -77,6 +79,8 @@ class Reconciler {
   [[nodiscard]] const Counters& counters() const { return counters_; }
   [[nodiscard]] const intent::IntentSource& source() const { return seams_.source; }
   [[nodiscard]] const ovsdb::Database& database() const { return seams_.vswitch; }
+  [[nodiscard]] const nl::Kernel& kernel() const { return seams_.kernel; }
+  [[nodiscard]] fp::FastPathStatus fast_path_status() const { return fast_path_.status(); }
   [[nodiscard]] std::map<std::string, of::SwitchStatus> switch_status() const;
   [[nodiscard]] const Journal& journal() const { return journal_; }
   // By bridge, to read flows and ask for counters; whoever commits is the reconciler alone.
@@ -141,6 +145,7 @@ class Reconciler {
   std::size_t rows_to_repair_ = 0;       // of the transaction that is planned or on its way
   Counters counters_;
   Journal journal_;
+  FastPathSide fast_path_;
 };
 
 }  // namespace ml2::reconcile

@@ -36,7 +36,7 @@ Datum number(std::int64_t value) { return Datum::of(Atom(value)); }
 FakeNode::FakeNode(NodeConfig node)
     : node_(std::move(node)),
       vswitch_(ovsdb::FakeDatabase::kVswitchSchema, ovsdb::vswitch_columns()),
-      kernel_(host_) {
+      kernel_(host_, {}, nl::Monitor::all()) {
   vswitch_.insert("Open_vSwitch", {});
   if (node_.local_ip) {
     host_.add_device("eth0", Mac({0x02, 0, 0, 0, 0, 1}));
@@ -48,12 +48,15 @@ FakeNode::FakeNode(NodeConfig node)
 }
 
 void FakeNode::start_agent() {
+  agent_.reset();
+  fast_path_end_ = node_.fast_path.enabled ? std::make_unique<fp::FakeFastPath>(fast_path_) : nullptr;
   agent_ = std::make_unique<Reconciler>(
       Seams{.vswitch = vswitch_,
             .source = source_,
             .kernel = kernel_,
             .open_switch = [this](const std::string& bridge) { return open_switch(bridge); },
-            .clock = clock_},
+            .clock = clock_,
+            .fast_path = fast_path_end_.get()},
       node_);
 }
 

@@ -15,6 +15,7 @@
 #include "agent/reconcile/reconciler.h"
 #include "tests/fakes/fake_clock.h"
 #include "tests/fakes/fake_database.h"
+#include "tests/fakes/fake_fast_path.h"
 #include "tests/fakes/fake_kernel.h"
 #include "tests/fakes/fake_switch.h"
 
@@ -74,6 +75,9 @@ class FakeNode {
   FakeSource& source() { return source_; }
   FakeClock& clock() { return clock_; }
   nl::FakeKernel& kernel() { return kernel_; }
+  nl::FakeHost& host() { return host_; }
+  // Serves the agent when [fastpath] is enabled; alive from the start.
+  fp::FakeFastPathProcess& fast_path() { return fast_path_; }
 
   // What the agent has done so far, over all of its lives.
   [[nodiscard]] std::size_t transactions() const { return vswitch_.committed().size(); }
@@ -85,6 +89,8 @@ class FakeNode {
   ovsdb::FakeDatabase vswitch_;
   nl::FakeHost host_;
   nl::FakeKernel kernel_;
+  fp::FakeFastPathProcess fast_path_;
+  std::unique_ptr<fp::FakeFastPath> fast_path_end_;  // the agent's
   FakeSource source_;
   std::map<std::string, std::unique_ptr<of::FakeSwitch>> switches_;
   std::unique_ptr<Reconciler> agent_;

@@ -1,0 +1,187 @@
+#include "agent/reconcile/fast_path_side.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "datapath/base/log.h"
+#include "datapath/base/poll_loop.h"
+
+namespace ml2::reconcile {
+namespace {
+
+constexpr const char* kSubject = "fast path";
+// The kernel asks three times within three seconds, and then gives up.
+constexpr std::chrono::seconds kAskAgain{3};
+// It does not look by itself whether a neighbour that nobody of the host's own talks to is still there.
+constexpr std::chrono::seconds kAskStill{30};
+
+// Whether all records of `part` are in `of`, as they are.
+bool is_part(const fp::Tables& part, const fp::Tables& of) {
+  bool all = true;
+  fp::for_each_kind(
+      [&all](fp::abi::Kind, const auto& few, const auto& many) {
+        all = all && std::all_of(few.begin(), few.end(), [&many](const auto& entry) {
+                const auto found = many.find(entry.first);
+                return found != many.end() && fp::same(found->second, entry.second);
+              });
+      },
+      part, of);
+  return all;
+}
+
+}  // namespace
+
+bool FastPathSide::run() {
+  if (!enabled()) return false;
+  fast_path_->run();
+  const bool has_tables = fast_path_->tables() != nullptr;
+  if (has_tables != had_tables_) {
+    had_tables_ = has_tables;
+    const fp::FastPathStatus status = fast_path_->status();
+    const std::string text = has_tables ? fmt::format("its tables have been read: generation {}, {}",
+                                                      status.generation, fp::summary(*fast_path_->tables()))
+                                        : "the connection to ml2-fastpath is lost: " + status.error;
+    log::info("reconcile", "fast path: {}", text);
+    journal_.add(Event::Kind::Connection, kSubject, text);
+    if (has_tables) back_off_.succeeded();
+  }
+  auto outcome = fast_path_->take_outcome();
+  if (!outcome) return false;
+  in_flight_ = false;
+  const Monotonic now = clock_.now();
+  const std::vector<std::string> before = std::exchange(refused_, std::move(outcome->refused));
+  error_ = outcome->status ? std::string() : outcome->status.error().message;
+  if (outcome->status && refused_.empty()) {
+    back_off_.succeeded();
+    last_ = {};
+    journal_.add(Event::Kind::Confirmed, kSubject, "the update was carried out");
+    return true;
+  }
+  back_off_.failed(now);
+  for (const std::string& sentence : refused_) {
+    if (std::find(before.begin(), before.end(), sentence) != before.end()) continue;  // said already
+    log::warn("reconcile", "fast path: {}; it is tried again", sentence);
+    journal_.add(Event::Kind::Failed, kSubject, sentence);
+  }
+  if (!error_.empty()) {
+    log::warn("reconcile", "fast path: an update failed: {}", error_);
+    journal_.add(Event::Kind::Failed, kSubject, error_);
+  }
+  return true;
+}
+
+void FastPathSide::seen() {
+  if (enabled()) seen_ = fast_path_->sequence();
+}
+
+std::string FastPathSide::gate() const {
+  if (!enabled() || fast_path_->tables() != nullptr) return {};
+  const fp::FastPathStatus status = fast_path_->status();
+  if (!status.error.empty()) return {};
+  return fmt::format("fast path at {} not read yet", status.target);
+}
+
+// Whether all of it was sent the last time, and refused.
+bool FastPathSide::stuck(const fp::Update& update) const {
+  return is_part(update.put, last_.put) && is_part(update.remove, last_.remove);
+}
+
+void FastPathSide::send(const fp::Update& update) {
+  if (update.empty() || in_flight_ || fast_path_->busy() || fast_path_->tables() == nullptr) return;
+  if (fast_path_->sequence() != seen_) return;  // computed from an older reading: the next step's work
+  if (!back_off_.due(clock_.now()) && stuck(update)) return;
+  if (const Status sent = fast_path_->commit(update); !sent) {
+    error_ = sent.error().message;
+    back_off_.failed(clock_.now());
+    last_ = update;
+    return;
+  }
+  in_flight_ = true;
+  last_ = update;
+  const std::string text = fmt::format("{}put {}; remove {}", update.full ? "everything: " : "",
+                                       fp::summary(update.put), fp::summary(update.remove));
+  log::info("reconcile", "fast path: sent {}", text);
+  journal_.add(Event::Kind::Records, kSubject, text, update.size());
+}
+
+void FastPathSide::make_links(const nl::Batch& links) {
+  if (links.empty() || !links_back_off_.due(clock_.now())) return;
+  const Status made = kernel_.apply(links);
+  // Also when it went well, until the kernel has told of it.
+  links_back_off_.failed(clock_.now());
+  const std::string error = made ? std::string() : made.error().message;
+  if (!error.empty() && error != links_error_) log::warn("reconcile", "fast path: {}", error);
+  if (error.empty()) log::info("reconcile", "fast path: {}", nl::to_string(links));
+  links_error_ = error;
+}
+
+void FastPathSide::resolve(const std::map<NextHop, bool>& next_hops) {
+  const Monotonic now = clock_.now();
+  std::erase_if(ask_at_, [&](const auto& entry) { return !next_hops.contains(entry.first); });
+  for (const auto& [hop, known] : next_hops) {
+    Monotonic& when = ask_at_.try_emplace(hop, now).first->second;
+    if (!known) when = std::min(when, now + kAskAgain);
+    if (now < when) continue;
+    when = now + (known ? kAskStill : kAskAgain);
+    // A link that has just gone is no fault: the next step finds another way, or none.
+    const Status asked = kernel_.apply({{nl::ResolveNeighbour{.link = hop.link, .address = hop.address}}});
+    if (!asked) log::debug("reconcile", "{}", asked.error().message);
+  }
+}
+
+void FastPathSide::apply(const Plan& plan, const DesiredFastPath& desired) {
+  if (!enabled()) return;
+  if (plan.links.empty()) {
+    links_back_off_.succeeded();
+    links_error_.clear();
+  }
+  if (plan.fast_path.empty() && !plan.fast_path_unread && !in_flight_) {
+    refused_.clear();  // nobody wants it any more
+    error_.clear();
+  }
+  make_links(plan.links);
+  resolve(desired.next_hops);
+  send(plan.fast_path);
+}
+
+void FastPathSide::wait(const Plan& plan, bool in_sync) {
+  if (!enabled()) return;
+  fast_path_->wait();
+  if (!in_sync) return;
+  const Monotonic now = clock_.now();
+  const auto wake_at = [&](Monotonic when) {
+    ml2_poll_timer(std::chrono::duration_cast<std::chrono::milliseconds>(when - now).count() + 1);
+  };
+  if (!plan.links.empty()) wake_at(links_back_off_.until());
+  if (!plan.fast_path.empty() && !in_flight_ && fast_path_->tables() != nullptr && !back_off_.due(now))
+    wake_at(back_off_.until());
+  for (const auto& [hop, when] : ask_at_) wake_at(when);
+}
+
+std::set<std::string> FastPathSide::problems() const {
+  std::set<std::string> sentences;
+  if (!enabled()) return sentences;
+  const fp::FastPathStatus status = fast_path_->status();
+  if (fast_path_->tables() == nullptr && !status.error.empty()) {
+    sentences.insert(
+        fmt::format("fast path: no ml2-fastpath answers on {}: {}; is it running?", status.target, status.error));
+  }
+  for (const std::string& sentence : refused_) sentences.insert("fast path: " + sentence);
+  if (!error_.empty()) sentences.insert("fast path: " + error_);
+  if (!links_error_.empty()) sentences.insert("fast path: " + links_error_);
+  return sentences;
+}
+
+std::string FastPathSide::refusal_of(fp::PortId port) const {
+  if (port == 0) return {};
+  const std::string own = fmt::format("port {}: ", port);
+  const std::string attachment = fmt::format("attachment of port {} ", port);
+  for (const std::string& sentence : refused_) {
+    if (sentence.starts_with(own) || sentence.starts_with(attachment)) return "fast path: " + sentence;
+  }
+  return {};
+}
+
+}  // namespace ml2::reconcile

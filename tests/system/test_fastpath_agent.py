@@ -1,0 +1,180 @@
+"""The agent programs ml2-fastpath: two hypervisors, each with ml2-agent and ml2-fastpath (ordinary pages), machines on kernel
+devices, networks and ports made by ml2ctl.
+
+On hv1 the underlay's NIC is the fast path's and the host keeps its address behind it (the exception path); on hv2 the kernel has
+the NIC too. Skipped where ml2-fastpath was not built.
+"""
+import os
+import signal
+import time
+import unittest
+
+import lab as laboratory
+from case import SystemTest, wait_until
+from fastpath import Client
+from processes import Daemon
+
+PROGRAM = os.path.join(os.environ.get("ML2_BIN_DIR") or os.path.join(laboratory.SOURCE, "build", "release", "bin"),
+                       "ml2-fastpath")
+
+
+def offloads_off(space, device):
+    space.run("ethtool", "-K", device, "tx", "off", "tso", "off", "gso", "off", check=False)
+
+
+@unittest.skipUnless(os.path.exists(PROGRAM), "ml2-fastpath is not built here")
+class FastPathAgent(SystemTest):
+    start_agents = False
+    underlay_mtu = 1500  # what net_af_packet of DPDK 22.11 takes
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.fast_paths = {}
+        try:
+            for hypervisor in cls.lab.hypervisors:
+                # Another underlay than the lab's: no bridge of Open vSwitch in it.
+                hypervisor.ovs_vsctl("--if-exists", "del-br", "br-phy", "--", "--if-exists", "del-br", "br-ex")
+                cls.give_underlay(hypervisor)
+                cls.start_fast_path(hypervisor)
+                hypervisor.write_ini(cls.options(hypervisor))
+            for hypervisor in cls.lab.hypervisors:
+                hypervisor.start_agent(wait=False)
+            for hypervisor in cls.lab.hypervisors:
+                hypervisor.wait_in_sync()
+        except BaseException:
+            cls.lab.show_logs()
+            cls.lab.stop()
+            raise
+
+    @staticmethod
+    def give_underlay(hypervisor):
+        device = "under0"
+        if hypervisor.index == 1:
+            device = "host0"
+            hypervisor.run("ip", "link", "add", "host0", "mtu", str(hypervisor.lab.underlay_mtu), "type", "veth", "peer",
+                           "name", "host0fp", "mtu", str(hypervisor.lab.underlay_mtu))
+            for end in ("host0", "host0fp"):
+                offloads_off(hypervisor, end)
+                hypervisor.run("ip", "link", "set", end, "up")
+            # What the kernel hears on the NIC itself is not for it.
+            hypervisor.write_sysctl("net/ipv4/conf/under0/arp_ignore", "1")
+            hypervisor.write_sysctl("net/ipv6/conf/under0/disable_ipv6", "1")
+        hypervisor.run("ip", "address", "replace", f"{hypervisor.local_ip}/24", "dev", device)
+        hypervisor.run("ip", "address", "replace", f"{hypervisor.local_ip6}/64", "dev", device, "nodad")
+
+    @staticmethod
+    def options(hypervisor, **more):
+        fast_path = {"enabled": "true", "ports": "all", "socket": os.path.join(hypervisor.dir, "fastpath"),
+                     "tunnel_device": "net_af_packet_up,iface=under0", "physnet_devices": "physnet1:net_af_packet_prov,iface=prov0"}
+        if hypervisor.index == 1:
+            fast_path["tunnel_host_device"] = "net_af_packet_host,iface=host0fp"
+        return {"fastpath": fast_path, "ovs": {"bridge_mappings": None, **more}, "agent": {"l2_population": "true", "arp_responder": "true"}}
+
+    @classmethod
+    def start_fast_path(cls, hypervisor):
+        core = str((os.cpu_count() or 1) - 1)
+        command = hypervisor.wrap(PROGRAM, "--socket", os.path.join(hypervisor.dir, "fastpath"), "--no-huge", "--mbufs", "8191",
+                                  "--cores", core)
+        cls.fast_paths[hypervisor.index] = Daemon(cls.lab, f"{hypervisor.host} ml2-fastpath", command,
+                                                  os.path.join(hypervisor.dir, "ml2-fastpath.log")).start()
+
+    def fast_path_machine(self, name, network, hypervisor):
+        """A port that the fast path serves: its device is a veth named as a tap is; the machine has the other end."""
+        port = self.port(name, network, hypervisor)
+        self.assertEqual(self.show_port(port)["binding:vif_type"], "tap")
+        machine = self.lab.vm(name, hypervisor)
+        self.addCleanup(self.lab.remove_vm, name)
+        hypervisor.run("ip", "link", "add", "tap" + port["id"][:11], "type", "veth", "peer", "name", "eth0", "address",
+                       port["mac_address"], "netns", machine.netns)
+        hypervisor.run("ip", "link", "set", "tap" + port["id"][:11], "up", "mtu", "1500")
+        offloads_off(machine, "eth0")
+        machine.run("ip", "link", "set", "eth0", "up", "mtu", "1400")
+        for fixed in port["fixed_ips"]:
+            six = ":" in fixed["ip_address"]
+            machine.run("ip", "address", "add", fixed["ip_address"] + ("/64" if six else "/24"), "dev", "eth0",
+                        *(["nodad"] if six else []))
+            setattr(machine, "ip6" if six else "ip4", fixed["ip_address"])
+        self.wait_active(port)
+        return machine
+
+    def generation(self, hypervisor):
+        """Of the last update that the fast path has carried out; None: it does not answer."""
+        try:
+            client = Client(os.path.join(hypervisor.dir, "fastpath"))
+        except OSError:
+            return None
+        try:
+            return client.hello()["generation"]
+        finally:
+            client.close()
+
+    def sent(self):
+        return [self.generation(hypervisor) for hypervisor in self.lab.hypervisors]
+
+    def test_machines_reach_each_other_and_restarts_lose_nothing(self):
+        blue = self.network("blue", "vxlan")
+        red = self.network("red", "vlan", segment=150, physical_network=laboratory.PHYSNET,
+                           cidrs=("10.2.0.0/24", "fd02::/64"))
+        machines = {f"{name}{index}": self.fast_path_machine(f"{name}{index}", network, self.lab[index])
+                    for name, network in (("a", blue), ("r", red)) for index in (1, 2)}
+        for name in ("a", "r"):
+            one, two = machines[name + "1"], machines[name + "2"]
+            self.assert_pings(one, two.ip4, count=3)
+            self.assert_pings(one, two.ip6, count=3)
+        # Two networks never mix, and the host keeps its own address, through the exception path.
+        self.assert_no_ping(machines["a1"], machines["r2"].ip4)
+        self.assertTrue(self.lab[1].ping(self.lab[2].local_ip).ok)
+        self.assertTrue(self.lab[2].ping(self.lab[1].local_ip).ok)
+        status = self.lab[1].status()["fastpath"]
+        self.assertTrue(status["connected"])
+        self.assertIn("fast path", self.lab[1].ml2ctl("status").stdout)
+
+        # The agents die by kill -9 under traffic and come back: nothing is lost, nothing is sent.
+        before = self.sent()
+        ping = laboratory.BackgroundPing(machines["a1"], machines["a2"].ip4, 600, 0.01)
+        time.sleep(0.3)
+        for hypervisor in self.lab.hypervisors:
+            hypervisor.agent.kill()
+        for hypervisor in self.lab.hypervisors:
+            hypervisor.start_agent(wait=False)
+        for hypervisor in self.lab.hypervisors:
+            hypervisor.wait_in_sync()
+        result = ping.result()
+        self.saw(f"agents killed: {result.summary}; generations {before} before, {self.sent()} after")
+        self.assertEqual(result.lost, 0, result.output)
+        self.assertEqual(self.sent(), before)
+        self.assertEqual([hypervisor.status()["fastpath"]["updates"] for hypervisor in self.lab.hypervisors], [0, 0])
+
+        # A fast path dies: it is filled again by itself, and forwards.
+        self.fast_paths[1].signal(signal.SIGKILL)
+        self.fast_paths[1].wait()
+        self.start_fast_path(self.lab[1])
+        wait_until(lambda: self.generation(self.lab[1]) is not None, 20, "ml2-fastpath answers again")
+        begun = time.monotonic()
+        wait_until(lambda: machines["a1"].ping(machines["a2"].ip4, count=1, options=("-W", "0.2")).ok, 20, "traffic passes again")
+        self.saw(f"ml2-fastpath killed and started: traffic passes {time.monotonic() - begun:.2f} s after it answers")
+        self.lab[1].wait_in_sync()
+
+        # A port goes: its device is let go of, and nothing is left.
+        port = self.ml2ctl_json("port", "show", "r1")
+        self.ml2ctl("port", "delete", port["id"])
+        client = Client(os.path.join(self.lab[1].dir, "fastpath"))
+        self.addCleanup(client.close)
+        wait_until(lambda: not any(port["id"][:11] in row["device"] for row in client.query("ports")), 10, "its port is gone")
+
+    def test_ports_on_both_sides_of_one_network(self):
+        green = self.network("green", "vxlan", cidrs=("10.3.0.0/24",))
+        served = self.fast_path_machine("f1", green, self.lab[1])
+        far = self.fast_path_machine("f2", green, self.lab[2])
+        plugged = self.vm("o1", green, self.lab[1])  # on br-int, as any port
+        self.assert_pings(plugged, served.ip4, count=3)
+        self.assert_pings(plugged, far.ip4, count=3)
+        self.assert_pings(far, plugged.ip4, count=3)
+        # One way to each place: no copy comes twice.
+        output = far.run("ping", "-c", "5", "-i", "0.2", plugged.ip4).stdout
+        self.assertNotIn("DUP", output)
+
+
+if __name__ == "__main__":
+    unittest.main()
