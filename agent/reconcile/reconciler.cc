@@ -139,10 +139,25 @@ bool Reconciler::gate_open() {
   return true;
 }
 
+// The kernel tells of every neighbour that it has heard of: only what is a fact of ours makes a step.
+bool Reconciler::kernel_changed() {
+  if (seams_.kernel.sequence() == kernel_seen_) return false;
+  const nl::Snapshot* kernel = seams_.kernel.snapshot();
+  const Intent* intent = seams_.source.intent();
+  if (!compiled_ || kernel == nullptr || intent == nullptr || !plan_.links.empty()) return true;
+  const FastPathFacts now = gather_fast_path_facts(*intent, *kernel, fast_path_.tables(), desired_.fast_path.ids);
+  if (addresses_of(*kernel) != facts_.host_addresses || now.links != facts_.fast_path.links ||
+      now.underlay != facts_.fast_path.underlay || now.next_hops != facts_.fast_path.next_hops ||
+      has_to_make_links(desired_, *kernel)) {
+    return true;
+  }
+  kernel_seen_ = seams_.kernel.sequence();
+  return false;
+}
+
 bool Reconciler::inputs_changed() {
   bool changed = !compiled_ || seams_.vswitch.sequence() != vswitch_seen_ ||
-                 seams_.source.sequence() != source_seen_ || seams_.kernel.sequence() != kernel_seen_ ||
-                 fast_path_.changed();
+                 seams_.source.sequence() != source_seen_ || fast_path_.changed() || kernel_changed();
   for (auto& [name, bridge] : bridges_) {
     const bool has_flows = bridge.of_switch->flows() != nullptr;
     changed = changed || bridge.of_switch->sequence() != bridge.seen || has_flows != bridge.had_flows;

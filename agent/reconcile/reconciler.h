@@ -101,6 +101,7 @@ class Reconciler {
   void track_bridges();
   [[nodiscard]] bool gate_open();
   [[nodiscard]] bool inputs_changed();
+  [[nodiscard]] bool kernel_changed();
   [[nodiscard]] std::string what_woke() const;
   void step();
   void find_repairs(bool recompiled);

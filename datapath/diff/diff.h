@@ -19,5 +19,7 @@
 namespace ml2 {
 
 [[nodiscard]] Plan diff(const Desired& desired, const Actual& actual);
+// Whether Plan::links would not be empty.
+[[nodiscard]] bool has_to_make_links(const Desired& desired, const nl::Snapshot& kernel);
 
 }  // namespace ml2

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "datapath/base/delta.h"
+#include "datapath/diff/diff.h"
 #include "datapath/diff/parts.h"
 
 namespace ml2 {
@@ -23,6 +24,12 @@ void make_patch(const nl::Snapshot& kernel, Plan& plan) {
 }
 
 }  // namespace
+
+bool has_to_make_links(const Desired& desired, const nl::Snapshot& kernel) {
+  Plan plan;
+  if (desired.fast_path.enabled && desired.fast_path.patch) make_patch(kernel, plan);
+  return !plan.links.empty();
+}
 
 void diff_fast_path(const Desired& desired, const Actual& actual, Plan& plan) {
   const DesiredFastPath& wanted = desired.fast_path;
