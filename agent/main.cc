@@ -330,7 +330,10 @@ Result<std::string> Agent::cleanup(const Flags& flags) {
     cleaner.wait();
     ml2_poll_block();
   }
-  return *cleaner.answer();
+  if (!*cleaner.answer() || !node->fast_path.enabled) return *cleaner.answer();
+  return **cleaner.answer() +
+         "ml2-fastpath goes on with what it has: end it (systemctl stop ml2-fastpath), then\n"
+         "`ip link delete patch-fastpath` takes the patch's devices away\n";
 }
 
 void Agent::loop(control::Notify& notify) {

@@ -163,6 +163,25 @@ class FastPathAgent(SystemTest):
         self.addCleanup(client.close)
         wait_until(lambda: not any(port["id"][:11] in row["device"] for row in client.query("ports")), 10, "its port is gone")
 
+    def restart_agents(self, **ovs):
+        for hypervisor in self.lab.hypervisors:
+            hypervisor.agent.stop()
+            hypervisor.write_ini(self.options(hypervisor, **{key: value(hypervisor) for key, value in ovs.items()}))
+            hypervisor.start_agent(wait=False)
+        for hypervisor in self.lab.hypervisors:
+            hypervisor.wait_in_sync()
+
+    def test_tunnels_over_ipv6(self):
+        self.addCleanup(self.restart_agents)
+        self.restart_agents(local_ip=lambda hypervisor: hypervisor.local_ip6)
+        cyan = self.network("cyan", "vxlan", cidrs=("10.4.0.0/24", "fd04::/64"), mtu=1400)
+        one, two = (self.fast_path_machine(f"c{index}", cyan, self.lab[index]) for index in (1, 2))
+        self.assert_pings(one, two.ip4, count=3)
+        self.assert_pings(one, two.ip6, count=3)
+        client = Client(os.path.join(self.lab[1].dir, "fastpath"))
+        self.addCleanup(client.close)
+        self.assertEqual([row["remote"] for row in client.query("vteps")], [self.lab[2].local_ip6])
+
     def test_ports_on_both_sides_of_one_network(self):
         green = self.network("green", "vxlan", cidrs=("10.3.0.0/24",))
         served = self.fast_path_machine("f1", green, self.lab[1])
