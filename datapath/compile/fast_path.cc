@@ -17,7 +17,8 @@ namespace ml2 {
 namespace {
 
 constexpr std::uint16_t kUsualMtu = 1500;
-constexpr std::size_t kNameLength = 11;  // of a port's id in the name of its device (neutron_lib constants)
+constexpr std::uint16_t kLearnAge = 300;  // seconds, as Open vSwitch's bridges (mac-aging-time)
+constexpr std::size_t kNameLength = 11;   // of a port's id in the name of its device (neutron_lib constants)
 
 std::string short_id(const Uuid& id) { return id.to_string().substr(0, kNameLength); }
 
@@ -372,6 +373,8 @@ class FastPathTables {
     record.id = here.number.id;
     record.mark = here.number.mark;
     record.vni = vxlan ? here.segment.segmentation_id : 0;
+    // Where nobody says what other hosts have, it is heard.
+    record.learn_age = vxlan && node_.l2_population ? 0 : kLearnAge;
     const auto found = build_.intent.remote.find(here.segment);
     const RemoteSegment* remote = found == build_.intent.remote.end() ? nullptr : &found->second;
     // Where a machine may have a MAC that nobody wrote down, an unknown one is no mistake.

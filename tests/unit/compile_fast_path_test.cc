@@ -131,6 +131,7 @@ TEST(CompileFastPath, ProviderNetworksAreVlansOfTheirNic) {
   node.step();
   EXPECT_THAT(node.vlans_of_devices(), Contains(Pair("net_prov", 100)));
   EXPECT_EQ(node.tables.segments.at(node.segment_of(1)).vni, 0U);
+  EXPECT_EQ(node.tables.segments.at(node.segment_of(1)).learn_age, 300);
   EXPECT_THAT(node.tables.floods, IsEmpty());
   node.port(1, flat(102));
   node.step();
@@ -208,6 +209,7 @@ TEST(CompileFastPath, PopulationSaysWhereEverythingIs) {
   EXPECT_EQ(node.tables.neighbours.size(), 1U);  // ARP alone: nd_responder is off
   EXPECT_EQ(node.tables.segments.at(id).answer_neighbours, 1);
   EXPECT_EQ(node.tables.segments.at(id).drop_unknown, 1);
+  EXPECT_EQ(node.tables.segments.at(id).learn_age, 0);
   EXPECT_EQ(node.tables.floods.size(), 1U);
   // A MAC that several may have is heard of, not written down; then unknown ones are no mistake.
   remote.shared_macs = {shared};
