@@ -254,7 +254,7 @@ def main():
     if parts:
         print(f"\n{'case':16} {'metric':36} {'value':>14} unit        peer")
         for one in lines:
-            if one["metric"] not in ("mpps_per_cpu", "lost_from_1") or one["case"].startswith("workers"):
+            if one["case"].split("/")[0] not in WORKS:
                 peer = f"  {one['peer']} {one['peer_value']}, {one['ratio']}x" if "peer" in one else ""
                 print(f"{one['case']:16} {one['metric']:36} {one['value']:14,.3f} {one['unit']:10}{peer}")
     if not results:
