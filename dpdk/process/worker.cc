@@ -87,8 +87,10 @@ void Worker::burst(const ReceiveQueue& queue) {
     }
     packets[kept++] = packet;
     frame.start(rte_pktmbuf_mtod(packet, std::uint8_t*), packet->data_len, packet->data_off, packet);
-    frame.has_hash = (packet->ol_flags & RTE_MBUF_F_RX_RSS_HASH) != 0;
-    frame.hash = packet->hash.rss;
+    if ((packet->ol_flags & RTE_MBUF_F_RX_RSS_HASH) != 0) {
+      frame.has_hash = true;
+      frame.hash = packet->hash.rss;
+    }
   }
   if (kept == 0) [[unlikely]]
     return;
@@ -102,17 +104,17 @@ void Worker::burst(const ReceiveQueue& queue) {
 
   // Mostly all go to one port, which has nothing waiting: then they are sent as they are.
   const PortIndex first = frames[0].port;
-  bool all_there = first != kNoPort && waiting_count_ == 0;
+  unsigned elsewhere = waiting_count_ + (first == kNoPort ? 1U : 0U);
   std::uint64_t bytes = 0;
   for (unsigned i = 0; i < kept; ++i) {
-    all_there &= frames[i].port == first;
+    write_back(frames[i], packets[i]);
+    elsewhere |= static_cast<unsigned>(frames[i].port ^ first);
     bytes += frames[i].length;
   }
-  if (all_there) [[likely]] {
-    for (unsigned i = 0; i < kept; ++i) write_back(frames[i], packets[i]);
+  if (elsewhere == 0) [[likely]] {
     transmit(first, packets, kept, bytes);
   } else {
-    for (unsigned i = 0; i < kept; ++i) finish(frames[i]);
+    for (unsigned i = 0; i < kept; ++i) hand_on(frames[i], packets[i]);
   }
   flush_all();
 }
@@ -128,6 +130,7 @@ bool Worker::take_in(rte_mbuf*& packet, Frame& frame, PortIndex port) {
 
 inline void Worker::write_back(const Frame& frame, rte_mbuf* packet) {
   if (frame.has_work()) [[unlikely]] {
+    if (frame.port == kNoPort) return;  // dropped: what it says of itself may not be true
     work_ = true;
     return write_back_work(frame, packet);
   }
@@ -135,12 +138,17 @@ inline void Worker::write_back(const Frame& frame, rte_mbuf* packet) {
   packet->data_len = static_cast<std::uint16_t>(frame.length);
   packet->pkt_len = frame.length;
   // What the receiver said about checksums and tags is no order to the sender.
-  packet->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+  if (packet->ol_flags != 0) packet->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 }
 
 // What the walk decided about a frame happens to its mbuf.
 inline void Worker::finish(const Frame& frame) {
   auto* packet = static_cast<rte_mbuf*>(frame.handle);
+  write_back(frame, packet);
+  hand_on(frame, packet);
+}
+
+inline void Worker::hand_on(const Frame& frame, rte_mbuf* packet) {
   if (frame.port == kNoPort) [[unlikely]] {
     to_free_[to_free_count_++] = packet;
     if (to_free_count_ == to_free_.size()) {
@@ -149,7 +157,6 @@ inline void Worker::finish(const Frame& frame) {
     }
     return;
   }
-  write_back(frame, packet);
   enqueue(frame.port, packet, frame.length);
 }
 

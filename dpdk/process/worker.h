@@ -95,6 +95,7 @@ class Worker : private Sink {
   bool clone_frame(const Frame& from, Frame* to);
   bool allocate_frame(std::uint32_t length, std::uint16_t headroom, Frame* to);
   void finish(const Frame& frame);
+  void hand_on(const Frame& frame, rte_mbuf* packet);
 
   Shared& shared_;
   unsigned number_;
