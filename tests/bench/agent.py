@@ -17,6 +17,7 @@ Failure: LabError, with the ends of the logs. What it does not do: no traffic.
 import argparse
 import json
 import os
+import re
 import signal
 import socket
 import statistics
@@ -232,6 +233,15 @@ class Node:
     def flow_mods(self):
         return self.hv.status()["counters"]["flow_mods"]
 
+    def compile_diff_ms(self, times=3):
+        """CPU time of compile and diff from nothing, the codec included, as `recompute` does and logs it."""
+        for _ in range(times):
+            answer = self.hv.recompute()
+            if answer != "plan is empty":
+                raise LabError(f"recompute: {answer}")
+        found = re.findall(r"compile and diff from nothing took ([0-9.]+) ms", self.hv.agent.log_text())
+        return statistics.median(float(value) for value in found[-times:])
+
     def start_agent(self):
         self.hv.start_agent(wait=False)
 
@@ -267,6 +277,7 @@ class Node:
         self.emit(case, "agent_cpu_ms", cpu, "ms")
         self.emit(case, "flow_mods", self.flow_mods(), "flow mods")
         self.emit(case, "rss_mb", self.memory_mb(), "MB")
+        self.emit(case, "compile_diff_ms", self.compile_diff_ms(), "ms")
 
     def idle(self):
         before = self.quiet(1.5)
