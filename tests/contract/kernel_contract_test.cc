@@ -233,7 +233,7 @@ TEST_P(KernelState, ANeighbourIsAskedForAndItsAnswerIsSeen) {
     const auto way = find_next_hop(s, address("192.0.2.1"));
     return way && way->address == kGateway && way->mac == kMacB;
   }));
-  EXPECT_EQ(error_from(*kernel, ResolveNeighbour{.link = "gone", .address = kGateway}).kind, ErrorKind::Transient);
+  EXPECT_EQ(error_from(*kernel, ResolveNeighbour{.link = "gone", .address = kGateway}).kind, ErrorKind::Invalid);
 }
 
 TEST_P(KernelState, VxlanFdbFloodsToManyAndForwardsToOne) {
