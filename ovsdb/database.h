@@ -11,7 +11,9 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "datapath/base/result.h"
@@ -19,6 +21,9 @@
 #include "ovsdb/transaction.h"
 
 namespace ml2::ovsdb {
+
+// Rows that are new, changed or gone, by table and UUID.
+using RowChanges = std::set<std::pair<std::string, Uuid>>;
 
 // What became of the last transaction.
 struct Outcome {
@@ -52,6 +57,8 @@ class Database {
   [[nodiscard]] virtual const Snapshot* snapshot() const = 0;
   // Grows whenever snapshot() changes.
   [[nodiscard]] virtual std::uint64_t sequence() const = 0;
+  // The rows in which snapshot() may differ from what it was at number `sequence`; nullopt: nobody knows, read all.
+  [[nodiscard]] virtual std::optional<RowChanges> changes_since(std::uint64_t sequence) const = 0;
 
   // Sends `transaction`. Fails as Transient when one is in flight or there is no connection (nothing was sent then),
   // as Invalid when it names a table, column or row that does not exist.

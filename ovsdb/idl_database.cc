@@ -250,6 +250,9 @@ void IdlDatabase::run() { impl_->run(); }
 void IdlDatabase::wait() { impl_->wait(); }
 const Snapshot* IdlDatabase::snapshot() const { return impl_->replica().snapshot(); }
 std::uint64_t IdlDatabase::sequence() const { return impl_->replica().sequence(); }
+std::optional<RowChanges> IdlDatabase::changes_since(std::uint64_t sequence) const {
+  return impl_->replica().changes_since(sequence);
+}
 Status IdlDatabase::commit(const Transaction& transaction) { return impl_->commit(transaction); }
 bool IdlDatabase::busy() const { return impl_->busy(); }
 std::optional<Outcome> IdlDatabase::take_outcome() { return impl_->take_outcome(); }

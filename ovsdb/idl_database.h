@@ -44,6 +44,7 @@ class IdlDatabase final : public Database {
   void wait() override;
   [[nodiscard]] const Snapshot* snapshot() const override;
   [[nodiscard]] std::uint64_t sequence() const override;
+  [[nodiscard]] std::optional<RowChanges> changes_since(std::uint64_t sequence) const override;
   Status commit(const Transaction& transaction) override;
   [[nodiscard]] bool busy() const override;
   [[nodiscard]] std::optional<Outcome> take_outcome() override;

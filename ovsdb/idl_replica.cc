@@ -92,30 +92,30 @@ RowPtr IdlReplica::read_row(std::size_t table, const ovsdb_idl_row* from, const 
 
 bool IdlReplica::read_changes(std::size_t table, Table& rows) {
   bool changed = false;
+  const auto note = [&](const Uuid& uuid) {
+    log_.add(sequence_ + 1, {columns_.tables()[table].name, uuid});
+    changed = true;
+  };
   const auto read = [&](const ovsdb_idl_row* live, const Uuid& uuid) {
     RowPtr row = read_row(table, live, uuid);
     RowPtr& shown = rows[uuid];
     if (shown && *shown == *row) return;
     shown = std::move(row);
-    changed = true;
+    note(uuid);
   };
   for (const ovsdb_idl_row* row = ml2_idl_tracked_first(idl_.get(), table); row != nullptr;
        row = ml2_idl_tracked_next(row)) {
     const Uuid uuid = uuid_of(row);
     const ovsdb_idl_row* live = ml2_idl_find(idl_.get(), table, uuid.bytes().data());
     if (live == nullptr) {
-      changed |= rows.erase(uuid) != 0;
+      if (rows.erase(uuid) != 0) note(uuid);
     } else {
       read(live, uuid);
     }
   }
   // What tracking does not tell: rows of nothing but defaults, and rows that a reload from nothing dropped. All live
   // rows that are tracked are in `rows` now, so equal numbers mean equal sets.
-  std::size_t live_rows = 0;
-  for (const ovsdb_idl_row* row = ml2_idl_first(idl_.get(), table); row != nullptr; row = ml2_idl_next(row)) {
-    ++live_rows;
-  }
-  return live_rows == rows.size() ? changed : read_all(table, rows) || changed;
+  return ml2_idl_count(idl_.get(), table) == rows.size() ? changed : read_all(table, rows) || changed;
 }
 
 bool IdlReplica::read_all(std::size_t table, Table& rows) {
@@ -128,6 +128,7 @@ bool IdlReplica::read_all(std::size_t table, Table& rows) {
   }
   if (next == rows) return false;
   rows = std::move(next);
+  log_.add_all(sequence_ + 1);
   return true;
 }
 

@@ -8,9 +8,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
+#include "datapath/base/change_log.h"
 #include "datapath/base/result.h"
+#include "ovsdb/database.h"
 #include "ovsdb/idl_columns.h"
 #include "ovsdb/idl_shim.h"
 #include "ovsdb/snapshot.h"
@@ -34,6 +38,8 @@ class IdlReplica {
   [[nodiscard]] bool following() const { return following_; }
   [[nodiscard]] const Snapshot* snapshot() const { return synced_ ? &snapshot_ : nullptr; }
   [[nodiscard]] std::uint64_t sequence() const { return sequence_; }
+  // See Database.
+  [[nodiscard]] std::optional<RowChanges> changes_since(std::uint64_t sequence) const { return log_.since(sequence); }
 
  private:
   IdlReplica(std::unique_ptr<ml2_idl, IdlDeleter> idl, IdlColumns columns);
@@ -48,6 +54,7 @@ class IdlReplica {
   bool following_ = false;
   bool synced_ = false;
   std::uint64_t sequence_ = 0;
+  ChangeLog<std::pair<std::string, Uuid>> log_;
   unsigned int seen_ = 0;  // the IDL's change number that snapshot_ shows
 };
 

@@ -168,6 +168,12 @@ const struct ovsdb_idl_row* ml2_idl_first(const struct ml2_idl* idl, size_t tabl
   return ovsdb_idl_first_row(idl->idl, &idl->tables[table]);
 }
 
+size_t ml2_idl_count(const struct ml2_idl* idl, size_t table) {
+  // No row of ours is an orphan, as no column refers to a table, and none is deleted but within a transaction.
+  const struct ovsdb_idl_row* first = ml2_idl_first(idl, table);
+  return first ? hmap_count(&first->table->rows) : 0;
+}
+
 const struct ovsdb_idl_row* ml2_idl_next(const struct ovsdb_idl_row* row) { return ovsdb_idl_next_row(row); }
 
 const struct ovsdb_idl_row* ml2_idl_find(const struct ml2_idl* idl, size_t table, const uint8_t uuid[16]) {

@@ -70,6 +70,8 @@ bool ml2_idl_server_has(const struct ml2_idl* idl, size_t table, size_t column);
 
 // Rows of the replica (and those inserted by an open transaction).
 const struct ovsdb_idl_row* ml2_idl_first(const struct ml2_idl* idl, size_t table);
+// How many rows a table has; cheap.
+size_t ml2_idl_count(const struct ml2_idl* idl, size_t table);
 const struct ovsdb_idl_row* ml2_idl_next(const struct ovsdb_idl_row* row);
 const struct ovsdb_idl_row* ml2_idl_find(const struct ml2_idl* idl, size_t table, const uint8_t uuid[16]);
 void ml2_idl_row_uuid(const struct ovsdb_idl_row* row, uint8_t uuid[16]);

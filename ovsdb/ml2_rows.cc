@@ -284,16 +284,33 @@ class Namer {
 };
 
 template <class T>
+T read_row(const Snapshot& snapshot, const Row& row) {
+  T typed;
+  typed.uuid = row.uuid;
+  const Reader reader(snapshot, row);
+  TableOf<T>::columns(typed, reader);
+  return typed;
+}
+
+template <class T>
 std::map<Uuid, T> read_table(const Snapshot& snapshot) {
   std::map<Uuid, T> rows;
   for (const auto& [uuid, row] : snapshot.table(TableOf<T>::kName)) {
-    T typed;
-    typed.uuid = uuid;
-    const Reader reader(snapshot, *row);
-    TableOf<T>::columns(typed, reader);
-    rows.emplace_hint(rows.end(), uuid, std::move(typed));
+    rows.emplace_hint(rows.end(), uuid, read_row<T>(snapshot, *row));
   }
   return rows;
+}
+
+// Whether `table` is T's.
+template <class T>
+bool read_one(const Snapshot& snapshot, std::string_view table, const Uuid& uuid, std::map<Uuid, T>& rows) {
+  if (table != TableOf<T>::kName) return false;
+  if (const Row* row = snapshot.row(table, uuid); row != nullptr) {
+    rows.insert_or_assign(uuid, read_row<T>(snapshot, *row));
+  } else {
+    rows.erase(uuid);
+  }
+  return true;
 }
 
 template <class T>
@@ -328,6 +345,12 @@ Ml2Rows read_ml2(const Snapshot& snapshot) {
   rows.security_groups = read_table<Ml2SecurityGroup>(snapshot);
   rows.security_group_rules = read_table<Ml2SecurityGroupRule>(snapshot);
   return rows;
+}
+
+void read_ml2_row(const Snapshot& snapshot, std::string_view table, const Uuid& uuid, Ml2Rows& rows) {
+  const auto read = [&](auto&... tables) { return (read_one(snapshot, table, uuid, tables) || ...); };
+  read(rows.ports, rows.fixed_ips, rows.bindings, rows.hosts, rows.globals, rows.networks, rows.segments,
+       rows.subnets, rows.address_pairs, rows.endpoints, rows.security_groups, rows.security_group_rules);
 }
 
 MonitoredColumns ml2_columns() {

@@ -12,6 +12,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "datapath/base/uuid.h"
@@ -201,6 +202,9 @@ struct Ml2Rows {
 };
 
 [[nodiscard]] Ml2Rows read_ml2(const Snapshot& snapshot);
+// Reads one row anew into `rows`, or takes it out when it is gone. What refers to it is not looked at: the server
+// changes that in the same transaction.
+void read_ml2_row(const Snapshot& snapshot, std::string_view table, const Uuid& uuid, Ml2Rows& rows);
 // All columns of the schema.
 [[nodiscard]] MonitoredColumns ml2_columns();
 

@@ -25,12 +25,14 @@ struct RowInsert {
   Uuid uuid;
   Columns columns;
   bool persist_uuid = false;
+  friend bool operator==(const RowInsert&, const RowInsert&) = default;
 };
 // Replaces whole columns.
 struct RowUpdate {
   std::string table;
   Uuid uuid;
   Columns columns;
+  friend bool operator==(const RowUpdate&, const RowUpdate&) = default;
 };
 // Adds to and takes from a set or map column without rewriting it: cheap on large sets, and free of races with other
 // writers of the same column (RFC 7047 section 5.1 "mutation").
@@ -40,16 +42,19 @@ struct RowMutate {
   std::string column;
   Datum insert;  // keys (and values) to put in; a map key that is there is replaced
   Datum erase;   // keys to take out; of a map only the keys count
+  friend bool operator==(const RowMutate&, const RowMutate&) = default;
 };
 struct RowDelete {
   std::string table;
   Uuid uuid;
+  friend bool operator==(const RowDelete&, const RowDelete&) = default;
 };
 // The transaction fails as Transient if the column no longer holds what the snapshot had.
 struct RowVerify {
   std::string table;
   Uuid uuid;
   std::string column;
+  friend bool operator==(const RowVerify&, const RowVerify&) = default;
 };
 
 using Operation = std::variant<RowInsert, RowUpdate, RowMutate, RowDelete, RowVerify>;
@@ -59,6 +64,7 @@ struct Transaction {
   std::string comment;  // into the server's log (RFC 7047 "comment"): who and why, e.g. "ml2-agent: wire port ..."
 
   [[nodiscard]] bool empty() const { return operations.empty(); }
+  friend bool operator==(const Transaction&, const Transaction&) = default;
 };
 
 }  // namespace ml2::ovsdb

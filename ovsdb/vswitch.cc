@@ -13,6 +13,8 @@ std::set<Uuid> present(const Row& row, std::string_view column, const Table& tab
   return references;
 }
 
+}  // namespace
+
 InterfaceRow read_interface(const Row& row) {
   InterfaceRow interface;
   interface.uuid = row.uuid;
@@ -44,11 +46,10 @@ PortRow read_port(const Row& row, const Table& interfaces) {
   return port;
 }
 
-BridgeRow read_bridge(const Row& row, const Table& ports) {
+BridgeRow read_bridge(const Row& row) {
   BridgeRow bridge;
   bridge.uuid = row.uuid;
   bridge.name = text(row, "name");
-  bridge.ports = present(row, "ports", ports);
   bridge.controllers = row.column("controller").uuid_set();  // its table is not monitored
   bridge.datapath_type = text(row, "datapath_type");
   bridge.datapath_id = text(row, "datapath_id");
@@ -60,21 +61,22 @@ BridgeRow read_bridge(const Row& row, const Table& ports) {
   return bridge;
 }
 
-}  // namespace
+void read_root(const Snapshot& snapshot, Vswitch& vswitch) {
+  const Table& roots = snapshot.table("Open_vSwitch");
+  static const Row kNone;
+  const Row& root = roots.empty() ? kNone : *roots.begin()->second;
+  vswitch.root = roots.empty() ? std::nullopt : std::optional(root.uuid);
+  vswitch.cur_cfg = root.column("cur_cfg").integer().value_or(0);
+  vswitch.next_cfg = root.column("next_cfg").integer().value_or(0);
+  vswitch.ovs_version = text(root, "ovs_version");
+  vswitch.datapath_types = root.column("datapath_types").string_set();
+  vswitch.iface_types = root.column("iface_types").string_set();
+  vswitch.external_ids = root.column("external_ids").string_map();
+}
 
 Vswitch read_vswitch(const Snapshot& snapshot) {
   Vswitch vswitch;
-  const Table& roots = snapshot.table("Open_vSwitch");
-  if (!roots.empty()) {
-    const Row& root = *roots.begin()->second;
-    vswitch.root = root.uuid;
-    vswitch.cur_cfg = root.column("cur_cfg").integer().value_or(0);
-    vswitch.next_cfg = root.column("next_cfg").integer().value_or(0);
-    vswitch.ovs_version = text(root, "ovs_version");
-    vswitch.datapath_types = root.column("datapath_types").string_set();
-    vswitch.iface_types = root.column("iface_types").string_set();
-    vswitch.external_ids = root.column("external_ids").string_map();
-  }
+  read_root(snapshot, vswitch);
 
   const Table& interfaces = snapshot.table("Interface");
   for (const auto& [uuid, row] : interfaces) {
@@ -92,7 +94,8 @@ Vswitch read_vswitch(const Snapshot& snapshot) {
     vswitch.ports.emplace(std::move(name), std::move(port));
   }
   for (const auto& [uuid, row] : snapshot.table("Bridge")) {
-    BridgeRow bridge = read_bridge(*row, ports);
+    BridgeRow bridge = read_bridge(*row);
+    bridge.ports = present(*row, "ports", ports);
     for (const Uuid& member : bridge.ports) {
       vswitch.port_bridge.emplace(text(*ports.at(member), "name"), bridge.name);
     }

@@ -85,6 +85,22 @@ struct Vswitch {
 };
 
 [[nodiscard]] Vswitch read_vswitch(const Snapshot& snapshot);
+// Its parts. The columns of the Open_vSwitch row, into `vswitch`; one row each; a Bridge's without `ports`.
+void read_root(const Snapshot& snapshot, Vswitch& vswitch);
+[[nodiscard]] InterfaceRow read_interface(const Row& row);
+[[nodiscard]] PortRow read_port(const Row& row, const Table& interfaces);
+[[nodiscard]] BridgeRow read_bridge(const Row& row);
+// What differs between two readings.
+struct VswitchChanges {
+  bool all = false;   // anything
+  bool root = false;  // the Open_vSwitch row: cur_cfg, next_cfg, types
+  // Names of what is new, changed or gone, or has moved to another port or bridge; an Interface also when its Port is.
+  std::set<std::string> bridges, ports, interfaces;
+  std::set<Uuid> new_rows;  // Bridge, Port and Interface rows that were not there before
+
+  [[nodiscard]] bool empty() const { return !all && !root && bridges.empty() && ports.empty() && interfaces.empty(); }
+};
+
 // The columns that read_vswitch() reads and that we write.
 [[nodiscard]] MonitoredColumns vswitch_columns();
 

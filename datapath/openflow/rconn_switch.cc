@@ -78,7 +78,7 @@ void RconnSwitch::begin_connection() {
 }
 
 void RconnSwitch::lose_connection() {
-  if (have_flows_) ++sequence_;
+  if (have_flows_) log_.add_all(++sequence_);
   have_flows_ = false;
   paused_ = false;
   told_unreadable_ = false;
@@ -148,7 +148,7 @@ void RconnSwitch::handle_updates(Reply reply) {
     have_flows_ = true;
     for (FlowUpdate& update : held_) apply(std::move(update));
     held_.clear();
-    ++sequence_;
+    log_.add_all(++sequence_);
     return;
   }
   if (!have_flows_) {
@@ -161,12 +161,23 @@ void RconnSwitch::handle_updates(Reply reply) {
 
 void RconnSwitch::apply(FlowUpdate update) {
   switch (update.event) {
-    case FlowUpdate::Event::Present: flows_.insert_or_assign(std::move(update.key), std::move(update.body)); break;
-    case FlowUpdate::Event::Absent: flows_.erase(update.key); break;
+    case FlowUpdate::Event::Present:
+      note(update.key);
+      flows_.insert_or_assign(std::move(update.key), std::move(update.body));
+      break;
+    case FlowUpdate::Event::Absent:
+      note(update.key);
+      flows_.erase(update.key);
+      break;
     case FlowUpdate::Event::Own: apply_own(); break;
     case FlowUpdate::Event::Paused: paused_ = true; break;
     case FlowUpdate::Event::Resumed: paused_ = false; break;
   }
+}
+
+// The first reply is told as a whole.
+void RconnSwitch::note(const FlowKey& key) {
+  if (have_flows_) log_.add(sequence_ + 1, key);
 }
 
 void RconnSwitch::apply_own() {
@@ -176,6 +187,7 @@ void RconnSwitch::apply_own() {
     return;
   }
   for (const FlowMod& mod : in_flight_->mods) {
+    note(mod.key);
     switch (mod.command) {
       case FlowMod::Command::Add: flows_.insert_or_assign(mod.key, mod.body); break;
       case FlowMod::Command::Delete: flows_.erase(mod.key); break;

@@ -16,10 +16,12 @@
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "datapath/base/change_log.h"
 #include "datapath/openflow/messages.h"
 #include "datapath/openflow/rconn_shim.h"
 #include "datapath/openflow/switch.h"
@@ -35,6 +37,9 @@ class RconnSwitch final : public Switch {
   void wait() override;
   [[nodiscard]] const FlowSet* flows() const override;
   [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
+  [[nodiscard]] std::optional<std::set<FlowKey>> changes_since(std::uint64_t sequence) const override {
+    return log_.since(sequence);
+  }
   Status commit(const Bundle& bundle) override;
   [[nodiscard]] bool busy() const override { return in_flight_.has_value(); }
   [[nodiscard]] std::optional<Status> take_outcome() override;
@@ -63,6 +68,7 @@ class RconnSwitch final : public Switch {
   void handle_error(const Reply& reply);
   void apply(FlowUpdate update);
   void apply_own();
+  void note(const FlowKey& key);
   void send_more();
   void finish_bundle();
   std::uint32_t send(Message message);
@@ -78,6 +84,7 @@ class RconnSwitch final : public Switch {
   std::vector<FlowUpdate> held_;  // changes that came between the parts of the first reply
   FlowSet flows_;
   std::uint64_t sequence_ = 0;
+  ChangeLog<FlowKey> log_;
   bool told_unreadable_ = false;  // logged on this connection
   bool more_to_read_ = false;
 

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "datapath/base/result.h"
@@ -54,6 +55,8 @@ class Switch {
   [[nodiscard]] virtual const FlowSet* flows() const = 0;
   // Grows whenever flows() changes.
   [[nodiscard]] virtual std::uint64_t sequence() const = 0;
+  // The flows in which flows() may differ from what it was at number `sequence`; nullopt: nobody knows, look at all.
+  [[nodiscard]] virtual std::optional<std::set<FlowKey>> changes_since(std::uint64_t sequence) const = 0;
 
   // Sends `bundle`. Fails as Transient when one is in flight or flows() is nullptr (nothing was sent then), as
   // Invalid when a flow's text does not parse (nothing was sent; the message names the flow).

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "datapath/base/check.h"
+#include "datapath/base/delta.h"
 #include "datapath/base/poll_loop.h"
 #include "tests/fakes/fake_database_server.h"
 
@@ -188,9 +189,19 @@ void FakeDatabase::refresh() {
   }
   source_ = std::move(source);
   if (synced_ && next.tables == snapshot_.tables) return;
+  ++sequence_;
+  if (synced_) {
+    for (const auto& [name, columns] : monitored_) {
+      const Delta<Uuid, RowPtr> changes = delta(next.table(name), snapshot_.table(name));
+      for (const auto* list : {&changes.add, &changes.change, &changes.remove}) {
+        for (const auto& [uuid, row] : *list) log_.add(sequence_, {name, uuid});
+      }
+    }
+  } else {
+    log_.add_all(sequence_);
+  }
   snapshot_ = std::move(next);
   synced_ = true;
-  ++sequence_;
 }
 
 const ColumnSchema* FakeDatabase::find_column(const std::string& table, const std::string& column,

@@ -13,8 +13,10 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "datapath/base/change_log.h"
 #include "ovsdb/database.h"
 #include "tests/fakes/fake_database_schema.h"
 
@@ -31,6 +33,9 @@ class FakeDatabase final : public Database {
   void wait() override;
   [[nodiscard]] const Snapshot* snapshot() const override { return synced_ ? &snapshot_ : nullptr; }
   [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
+  [[nodiscard]] std::optional<RowChanges> changes_since(std::uint64_t sequence) const override {
+    return log_.since(sequence);
+  }
   Status commit(const Transaction& transaction) override;
   [[nodiscard]] bool busy() const override { return in_flight_.has_value(); }
   [[nodiscard]] std::optional<Outcome> take_outcome() override;
@@ -83,6 +88,7 @@ class FakeDatabase final : public Database {
   bool was_connected_ = true;
   std::string reason_;
   std::uint64_t sequence_ = 0;
+  ChangeLog<std::pair<std::string, Uuid>> log_;
   std::uint64_t reconnects_ = 0;
   std::uint64_t commits_ = 0;
   std::uint64_t failures_ = 0;

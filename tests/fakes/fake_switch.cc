@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "datapath/base/check.h"
+#include "datapath/base/delta.h"
 #include "datapath/base/poll_loop.h"
 #include "datapath/openflow/codec.h"
 
@@ -65,15 +66,27 @@ void FakeSwitch::run() {
     }
   }
   if (changed_) {
-    flows_ = table_;
+    show();
     changed_ = false;
-    ++sequence_;
   }
   if (std::exchange(counters_asked_, false)) counters_ = table_counters_;
 }
 
 void FakeSwitch::wait() {
   if (reachable_ != connected_ || lost_ || in_flight_ || changed_ || counters_asked_) ml2_poll_immediate();
+}
+
+void FakeSwitch::show() {
+  ++sequence_;
+  if (flows_) {
+    const Delta<FlowKey, FlowBody> changes = delta(table_, *flows_);
+    for (const auto* list : {&changes.add, &changes.change, &changes.remove}) {
+      for (const auto& [key, body] : *list) log_.add(sequence_, key);
+    }
+  } else {
+    log_.add_all(sequence_);
+  }
+  flows_ = table_;
 }
 
 const FlowSet* FakeSwitch::flows() const { return flows_ ? &*flows_ : nullptr; }
@@ -135,7 +148,7 @@ void FakeSwitch::carry_out(const Bundle& bundle) {
 
 void FakeSwitch::lose_connection() {
   connected_ = false;
-  if (flows_) ++sequence_;
+  if (flows_) log_.add_all(++sequence_);
   flows_.reset();
   counters_asked_ = false;
   counters_.reset();

@@ -12,9 +12,11 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "datapath/base/change_log.h"
 #include "datapath/openflow/switch.h"
 
 namespace ml2::of {
@@ -27,6 +29,9 @@ class FakeSwitch final : public Switch {
   void wait() override;
   [[nodiscard]] const FlowSet* flows() const override;
   [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
+  [[nodiscard]] std::optional<std::set<FlowKey>> changes_since(std::uint64_t sequence) const override {
+    return log_.since(sequence);
+  }
   Status commit(const Bundle& bundle) override;
   [[nodiscard]] bool busy() const override { return in_flight_.has_value(); }
   [[nodiscard]] std::optional<Status> take_outcome() override;
@@ -56,6 +61,7 @@ class FakeSwitch final : public Switch {
  private:
   void carry_out(const Bundle& bundle);
   void lose_connection();
+  void show();
 
   std::string bridge_;
   FlowSet table_;
@@ -67,6 +73,7 @@ class FakeSwitch final : public Switch {
   bool changed_ = false;  // table_ since flows_ was copied
   std::optional<FlowSet> flows_;
   std::uint64_t sequence_ = 0;
+  ChangeLog<FlowKey> log_;
 
   std::optional<Bundle> in_flight_;
   std::optional<Status> outcome_;
