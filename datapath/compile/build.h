@@ -1,8 +1,11 @@
 // Build: one compilation under way: what goes in, what comes out, and what the features tell each other.
 //
 // Where in the walk: compile() makes one and hands it to the features in order; each reads what earlier ones have
-// left. Threading: on the stack of compile(). Failure: none. What it does not do: no decisions of its own beyond how
-// a name, a port number or a flow is written down.
+// left. First the frame, which all else stands in: bridges, patch and tunnel ports, default flows. Then units, each of
+// which depends on the frame and its own inputs only: a claim for each port (with the interfaces that say they are it),
+// a segment for each network that has a wired port. Compiler (compiler.h) does single units anew.
+// Threading: on the stack of compile(). Failure: none. What it does not do: no decisions of its own beyond how a name,
+// a port number or a flow is written down.
 #pragma once
 
 #include <map>
@@ -11,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -73,21 +77,27 @@ struct TunnelInput {
   friend auto operator<=>(const TunnelInput&, const TunnelInput&) = default;
 };
 
-struct Build {
-  const Intent& intent;
-  const Facts& facts;
-  Desired desired;
-
+// What the units depend on and do not change.
+struct Frame {
   std::map<std::string, PhysicalNetwork> physical_networks;  // by physical network
   std::vector<UnmappedBridge> unmapped;
   std::optional<OfPort> patch_tun;                // on the integration bridge
   std::optional<OfPort> patch_int;                // on the tunnel bridge
   std::map<NetworkType, TunnelWays> tunnel_ways;  // VTEPs that can be reached
   std::set<TunnelInput> tunnel_inputs;
-  std::map<Uuid, Vif> vifs;  // the one interface chosen for each plugged port
+};
+
+struct Build : Frame {
+  Build(const Intent& what, const Facts& assigned, Frame frame = {})
+      : Frame(std::move(frame)), intent(what), facts(assigned) {
+    desired.complete = what.complete;
+  }
+
+  const Intent& intent;
+  const Facts& facts;
+  Desired desired;
+  // Of the units, for what depends on all of them (fast_path.cc).
   std::map<LocalVlanKey, LocalSegment> segments;
-  // Interfaces of the integration bridge that are kept off every network, and under which cookie.
-  std::map<std::string, std::uint64_t> dead;
   std::set<Uuid> unplugged;  // ports that may be wired and have no interface on the integration bridge
 
   [[nodiscard]] const NodeConfig& node() const { return intent.node; }
@@ -158,14 +168,52 @@ void compile_responder_tables(Build& build);                                 // 
   return fast_path_carries(node, segment.type, segment.physical_network);
 }
 
-// The features, in the order in which compile() calls them.
+// Whether a port may be wired.
+struct Verdict {
+  std::string reason;  // empty: it may
+  bool refused = false;
+};
+
+// By the port that they say they are: interfaces of the integration bridge, in the order of their names.
+using Claims = std::map<Uuid, std::set<std::string>>;
+
+// What tells apart two networks that would share a tunnel key, a VLAN or a physical network.
+using Carrier = std::tuple<NetworkType, std::string, std::uint32_t>;
+[[nodiscard]] Carrier carrier_of(const Segment& segment);
+
+// Which segments have a port that is wired here, and their VLANs.
+struct Wiring {
+  std::map<LocalVlanKey, Segment> segments;  // those that get a VLAN
+  std::map<Uuid, Verdict> overruled;         // ports that may not be wired although judge() lets them: why
+  LocalVlans vlans;
+};
+
+// The features, in the order in which compile() calls them. The frame:
 void compile_bridges(Build& build);       // bridges.cc: bridges that exist or are made
 void compile_patch_ports(Build& build);   // ports_patch.cc: between the bridges
 void compile_tunnel_ports(Build& build);  // ports_tunnel.cc: to VTEPs
-void compile_vifs(Build& build);          // vif.cc: which interface is which port, its VLAN, its state
-void compile_fast_path(Build& build);     // fast_path.cc: ml2-fastpath's tables
 void compile_flows_int(Build& build);     // flows_int.cc: the integration bridge
 void compile_flows_tun(Build& build);     // flows_tun.cc: the tunnel bridge
 void compile_flows_phys(Build& build);    // flows_phys.cc: physical bridges
+// All of these.
+void compile_frame(Build& build);
+// vif.cc: which interface is which port; names those that make no sense.
+[[nodiscard]] Claims claims_of(Build& build);
+// The id that an interface of the integration bridge claims to be; nullopt: none, or what it says is no UUID.
+[[nodiscard]] std::optional<Uuid> claim_of(const InterfaceFact& fact, const NodeConfig& node);
+// vif.cc: what the port's own row and the frame say.
+[[nodiscard]] Verdict judge(const Build& build, const Port& port);
+[[nodiscard]] Wiring wiring_of(const Build& build, const Claims& claims);
+// The units. A claim: a port's state, its rows, its flows.
+void compile_claim(Build& build, const Uuid& id, const std::set<std::string>& interfaces, const Wiring& wiring);
+void compile_direct_port(Build& build, const Port& port, OfPort ofport, LocalVlan vlan);  // flows_int.cc
+void compile_dead_port(Build& build, OfPort ofport, const Uuid& id);                      // flows_int.cc
+// A segment: the flows of a network on all bridges.
+void compile_segment(Build& build, const LocalSegment& local);
+void compile_segment_int(Build& build, const LocalSegment& local);   // flows_int.cc
+void compile_segment_tun(Build& build, const LocalSegment& local);   // flows_tun.cc
+void compile_segment_phys(Build& build, const LocalSegment& local);  // flows_phys.cc
+// What depends on all units: ml2-fastpath's tables.
+void compile_fast_path(Build& build);  // fast_path.cc
 
 }  // namespace ml2

@@ -10,17 +10,44 @@
 namespace ml2 {
 
 Desired compile(const Intent& intent, const Facts& facts) {
-  Build build{.intent = intent, .facts = facts};
-  build.desired.complete = intent.complete;
+  Build build(intent, facts);
+  compile_frame(build);
+  const Claims claims = claims_of(build);
+  const Wiring wiring = wiring_of(build, claims);
+  build.desired.local_vlans = wiring.vlans;
+  static const std::set<std::string> kNone;
+  const auto interfaces_of = [&](const Uuid& id) -> const std::set<std::string>& {
+    const auto found = claims.find(id);
+    return found == claims.end() ? kNone : found->second;
+  };
+  for (const auto& [id, port] : intent.ports) compile_claim(build, id, interfaces_of(id), wiring);
+  for (const auto& [id, reason] : intent.refused) {
+    if (!intent.ports.contains(id)) compile_claim(build, id, interfaces_of(id), wiring);
+  }
+  for (const auto& [id, interfaces] : claims) {
+    if (!intent.ports.contains(id) && !intent.refused.contains(id)) compile_claim(build, id, interfaces, wiring);
+  }
+  for (const auto& [key, segment] : wiring.segments) {
+    build.segments.emplace(key, LocalSegment{segment, wiring.vlans.at(key)});
+  }
+  compile_fast_path(build);
+  for (const auto& [key, local] : build.segments) compile_segment(build, local);
+  return std::move(build.desired);
+}
+
+void compile_frame(Build& build) {
   compile_bridges(build);
   compile_patch_ports(build);
   compile_tunnel_ports(build);
-  compile_vifs(build);
-  compile_fast_path(build);
   compile_flows_int(build);
   compile_flows_tun(build);
   compile_flows_phys(build);
-  return std::move(build.desired);
+}
+
+void compile_segment(Build& build, const LocalSegment& local) {
+  compile_segment_int(build, local);
+  compile_segment_tun(build, local);
+  compile_segment_phys(build, local);
 }
 
 std::optional<OfPort> Build::ofport(const std::string& name, const std::string& bridge, std::string_view type) const {

@@ -52,7 +52,9 @@ std::optional<OfPort> way_out(const Build& build, const Segment& segment) {
   return physical == build.physical_networks.end() ? std::nullopt : physical->second.int_ofport;
 }
 
-void direct_port(Build& build, const Port& port, OfPort ofport, LocalVlan vlan) {
+}  // namespace
+
+void compile_direct_port(Build& build, const Port& port, OfPort ofport, LocalVlan vlan) {
   const std::string& bridge = build.node().integration_bridge;
   const std::uint64_t cookie = cookie_of_port(port.id);
   // The register tells networks apart in which a MAC is used twice. Only frames without a tag: one that a machine
@@ -73,6 +75,8 @@ void direct_port(Build& build, const Port& port, OfPort ofport, LocalVlan vlan) 
              Actions(IntTable::TransientEgress).push_vlan().set_vlan_vid(vlan).output(*out).text(), cookie);
 }
 
+namespace {
+
 void egress_direct(Build& build) {
   build.flow(build.node().integration_bridge, IntTable::LocalMacDirect, 0, Match(),
              Actions(IntTable::LocalMacDirect).goto_table(IntTable::TransientEgress).text(), cookie_of_pipeline());
@@ -80,14 +84,15 @@ void egress_direct(Build& build) {
   for (const auto& [name, physical] : build.physical_networks) {
     if (physical.int_ofport) direct_ingress(build, *physical.int_ofport);
   }
-  for (const auto& [id, port] : build.intent.ports) {
-    const PortState& state = build.desired.port_states.at(id);
-    if (state.local_vlan && state.ofport) direct_port(build, port, *state.ofport, *state.local_vlan);
-  }
 }
 
+}  // namespace
+
+void compile_dead_port(Build& build, OfPort ofport, const Uuid& id) { drop_port(build, ofport, cookie_of_port(id)); }
+
 // Provider VLAN, or no VLAN, to local VLAN.
-void from_physical(Build& build, const LocalSegment& local) {
+void compile_segment_int(Build& build, const LocalSegment& local) {
+  if (local.segment.type != NetworkType::Flat && local.segment.type != NetworkType::Vlan) return;
   const auto physical = build.physical_networks.find(local.segment.physical_network);
   if (physical == build.physical_networks.end() || !physical->second.int_ofport) return;
   Match match;
@@ -104,8 +109,6 @@ void from_physical(Build& build, const LocalSegment& local) {
              cookie_of(local.segment));
 }
 
-}  // namespace
-
 void compile_flows_int(Build& build) {
   default_flows(build);
   if (build.node().explicitly_egress_direct) egress_direct(build);
@@ -114,13 +117,6 @@ void compile_flows_int(Build& build) {
   }
   for (const UnmappedBridge& unmapped : build.unmapped) {
     if (unmapped.joined && unmapped.int_ofport) drop_port(build, *unmapped.int_ofport, cookie_of_pipeline());
-  }
-  for (const auto& [interface, cookie] : build.dead) {
-    if (const auto ofport = build.facts.interfaces.at(interface).ofport) drop_port(build, *ofport, cookie);
-  }
-  for (const auto& [key, local] : build.segments) {
-    if (local.segment.type == NetworkType::Flat || local.segment.type == NetworkType::Vlan)
-      from_physical(build, local);
   }
 }
 

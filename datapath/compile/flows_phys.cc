@@ -18,8 +18,11 @@ void drop(Build& build, const std::string& bridge, OfPort in_port) {
              cookie_of_pipeline());
 }
 
+}  // namespace
+
 // Local VLAN to provider VLAN, or to no VLAN.
-void to_physical(Build& build, const LocalSegment& local) {
+void compile_segment_phys(Build& build, const LocalSegment& local) {
+  if (local.segment.type != NetworkType::Flat && local.segment.type != NetworkType::Vlan) return;
   const auto physical = build.physical_networks.find(local.segment.physical_network);
   if (physical == build.physical_networks.end() || !physical->second.phy_ofport) return;
   Match match;
@@ -34,16 +37,11 @@ void to_physical(Build& build, const LocalSegment& local) {
   build.flow(physical->second.bridge, PhysTable::Input, 4, match, actions.text(), cookie_of(local.segment));
 }
 
-}  // namespace
-
 void compile_flows_phys(Build& build) {
   for (const auto& [name, physical] : build.physical_networks) {
     normal(build, physical.bridge);
     if (!physical.phy_ofport) continue;
     drop(build, physical.bridge, *physical.phy_ofport);
-  }
-  for (const auto& [key, local] : build.segments) {
-    if (local.segment.type == NetworkType::Flat || local.segment.type == NetworkType::Vlan) to_physical(build, local);
   }
   // Without it the operator's own ports on the bridge would be cut off: its fail_mode is secure.
   for (const UnmappedBridge& unmapped : build.unmapped) {

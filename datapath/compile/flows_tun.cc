@@ -94,13 +94,15 @@ void from_vtep(Build& build, const TunnelInput& input) {
 // With l2_population: where frames go is written, not learned, but for MACs that move.
 void populated(Build& build, const LocalSegment& local, TunnelKey key) {
   const RemoteSegment nobody;
+  const TunnelWays none;
+  const auto ways = build.tunnel_ways.find(local.segment.type);
   const auto remote = build.intent.remote.find(local.segment);
   const PopulatedNetwork network{
       .vlan = local.vlan,
       .key = key,
       .cookie = cookie_of(local.segment),
       .remote = remote == build.intent.remote.end() ? nobody : remote->second,
-      .ways = build.tunnel_ways[local.segment.type],
+      .ways = ways == build.tunnel_ways.end() ? none : ways->second,
       .learn_moved =
           build.patch_int ? learn_and_output(build.node(), kLearnedOfMoved, *build.patch_int) : std::string(),
       .arp_responder = build.node().arp_responder,
@@ -109,7 +111,11 @@ void populated(Build& build, const LocalSegment& local, TunnelKey key) {
   build.merge(build.node().tunnel_bridge, responder_flows(network));
 }
 
-void segment_flows(Build& build, const LocalSegment& local) {
+}  // namespace
+
+void compile_segment_tun(Build& build, const LocalSegment& local) {
+  if (!build.node().has_tunnels() || !is_tunnel(local.segment.type)) return;
+  if (fast_path_carries(build.node(), local.segment)) return;
   const std::string& bridge = build.node().tunnel_bridge;
   const TunnelKey key = *TunnelKey::make(local.segment.segmentation_id);
   const TunTable table = from_tunnel(local.segment.type);
@@ -121,6 +127,8 @@ void segment_flows(Build& build, const LocalSegment& local) {
   if (ways.empty()) return;  // nowhere to flood to: the table's own drop
   build.merge(bridge, flood_flows(local.vlan, key, ways, cookie_of(local.segment)));
 }
+
+namespace {
 
 // Tunnels are off and the bridge still has our patch port: all flows of ours go; then the bridge is left alone.
 void tunnels_off(Build& build) {
@@ -193,9 +201,6 @@ void compile_flows_tun(Build& build) {
     learn_flows(build, *build.patch_int);
   }
   for (const TunnelInput& input : build.tunnel_inputs) from_vtep(build, input);
-  for (const auto& [key, local] : build.segments) {
-    if (is_tunnel(local.segment.type) && !fast_path_carries(build.node(), local.segment)) segment_flows(build, local);
-  }
 }
 
 }  // namespace ml2

@@ -14,11 +14,6 @@ namespace {
 
 constexpr std::uint32_t kMaxVni = (1U << 24U) - 1;  // RFC 7348 section 5, RFC 8926 section 3.4
 
-struct Verdict {
-  std::string reason;  // empty: may be wired
-  bool refused = false;
-};
-
 Verdict judge_segment(const Build& build, const Segment& segment) {
   const bool carried = fast_path_carries(build.node(), segment);
   const auto range = [&](std::uint32_t highest, const char* what) -> Verdict {
@@ -57,6 +52,8 @@ Verdict judge_segment(const Build& build, const Segment& segment) {
   return range(kMaxVni, "VNI");
 }
 
+}  // namespace
+
 Verdict judge(const Build& build, const Port& port) {
   if (port.mac.is_zero() || port.mac.is_multicast()) {
     return {fmt::format("mac_address {} cannot be a port's own", port.mac.to_string()), true};
@@ -66,20 +63,30 @@ Verdict judge(const Build& build, const Port& port) {
   return verdict;
 }
 
-// Interfaces of the integration bridge by the port that they say they are; in the order of their names.
-std::map<Uuid, std::vector<Vif>> plugged(Build& build) {
-  std::map<Uuid, std::vector<Vif>> result;
+std::optional<Uuid> claim_of(const InterfaceFact& fact, const NodeConfig& node) {
+  if (fact.bridge != node.integration_bridge || fact.iface_id.empty()) return std::nullopt;
+  return Uuid::parse(fact.iface_id);
+}
+
+Claims claims_of(Build& build) {
+  Claims claims;
   for (const auto& [name, fact] : build.facts.interfaces) {
     if (fact.bridge != build.node().integration_bridge || fact.iface_id.empty()) continue;
     if (const auto id = Uuid::parse(fact.iface_id)) {
-      result[*id].push_back(Vif{name, &fact});
+      claims[*id].insert(name);
     } else {
       build.desired.waiting["interface " + name] =
           fmt::format("external_ids:iface-id {} is no port's UUID; left alone", text::printable(fact.iface_id));
     }
   }
-  return result;
+  return claims;
 }
+
+Carrier carrier_of(const Segment& segment) {
+  return {segment.type, segment.physical_network, segment.segmentation_id};
+}
+
+namespace {
 
 // Of several interfaces of one port, the one that is wired already, else the first by name.
 const Vif& choose(const std::vector<Vif>& candidates, const Segment& segment) {
@@ -94,26 +101,18 @@ void kill(Build& build, const Vif& vif, const Uuid& id) {
   dead.tag = kDeadVlan;
   dead.dead = true;
   build.desired.vifs.insert_or_assign(vif.fact->port, std::move(dead));
-  build.dead.insert_or_assign(vif.interface, cookie_of_port(id));
-}
-
-// What tells apart two networks that would share a tunnel key, a VLAN or a physical network.
-using Carrier = std::tuple<NetworkType, std::string, std::uint32_t>;
-
-Carrier carrier_of(const Segment& segment) {
-  return {segment.type, segment.physical_network, segment.segmentation_id};
+  if (vif.fact->ofport) compile_dead_port(build, *vif.fact->ofport, id);
 }
 
 // Which segments get a local VLAN, of those that have a port here; the others' reasons go into `verdicts`.
-std::set<LocalVlanKey> wanted_segments(const Build& build, const std::vector<const Port*>& wired,
-                                       std::map<Uuid, Verdict>& verdicts) {
+std::map<LocalVlanKey, Segment> wanted_segments(const Build& build, const std::vector<const Port*>& wired,
+                                                std::map<Uuid, Verdict>& verdicts) {
   std::map<LocalVlanKey, Segment> segments;
   std::map<Carrier, LocalVlanKey> carriers;
   // Segments that have a local VLAN first, so that a newcomer does not push one out.
   std::vector<const Port*> order = wired;
   std::stable_partition(order.begin(), order.end(),
                         [&](const Port* port) { return build.facts.local_vlans.contains(key_of(port->segment)); });
-  std::set<LocalVlanKey> keys;
   for (const Port* port : order) {
     const LocalVlanKey key = key_of(port->segment);
     if (const auto [same, added] = segments.emplace(key, port->segment); !added && same->second != port->segment) {
@@ -132,9 +131,8 @@ std::set<LocalVlanKey> wanted_segments(const Build& build, const std::vector<con
         continue;
       }
     }
-    keys.insert(key);
   }
-  return keys;
+  return segments;
 }
 
 // What a wired port still waits for outside its own row; empty when nothing.
@@ -195,7 +193,9 @@ void wire(Build& build, const Port& port, const Vif& vif, LocalVlan vlan) {
     row.mtu_request = port.mtu;
   }
   build.desired.vifs.insert_or_assign(vif.fact->port, std::move(row));
-  build.segments.emplace(key_of(port.segment), LocalSegment{port.segment, vlan});
+  if (build.node().explicitly_egress_direct && vif.fact->ofport) {
+    compile_direct_port(build, port, *vif.fact->ofport, vlan);
+  }
 
   if (!vif.fact->error.empty()) {
     state.waiting = fmt::format("ovs-vswitchd could not add {}: {}", vif.interface, vif.fact->error);
@@ -212,66 +212,82 @@ void wire(Build& build, const Port& port, const Vif& vif, LocalVlan vlan) {
 
 }  // namespace
 
-void compile_vifs(Build& build) {
-  const std::map<Uuid, std::vector<Vif>> candidates = plugged(build);
-  std::map<Uuid, Verdict> verdicts;
+Wiring wiring_of(const Build& build, const Claims& claims) {
+  Wiring wiring;
   std::vector<const Port*> wired;
   for (const auto& [id, port] : build.intent.ports) {
-    verdicts[id] = judge(build, port);
-    const auto found = candidates.find(id);
-    if (found == candidates.end()) continue;
-    build.vifs.emplace(id, choose(found->second, port.segment));
-    if (verdicts[id].reason.empty()) wired.push_back(&port);
+    if (claims.contains(id) && judge(build, port).reason.empty()) wired.push_back(&port);
   }
-  const std::set<LocalVlanKey> wanted = wanted_segments(build, wired, verdicts);
-  const LocalVlanAllocation allocation =
+  wiring.segments = wanted_segments(build, wired, wiring.overruled);
+  std::set<LocalVlanKey> wanted;
+  for (const auto& [key, segment] : wiring.segments) wanted.insert(key);
+  LocalVlanAllocation allocation =
       allocate_local_vlans(wanted, build.facts, build.node().integration_bridge, /*keep_all=*/!build.intent.complete);
-  build.desired.local_vlans = allocation.vlans;
-
-  for (const auto& [id, port] : build.intent.ports) {
-    PortState& state = build.desired.port_states[id];
-    Verdict& verdict = verdicts.at(id);
-    const auto vif = build.vifs.find(id);
-    if (vif != build.vifs.end() && verdict.reason.empty() && allocation.exhausted.contains(key_of(port.segment))) {
-      verdict.reason = "no local VLAN is left on this host: all of 1-4094 are in use";
-    }
-    if (vif != build.vifs.end() && verdict.reason.empty()) {
-      wire(build, port, vif->second, allocation.vlans.at(key_of(port.segment)));
-      continue;
-    }
-    state.refused = verdict.refused;
-    if (vif == build.vifs.end() && verdict.reason.empty()) build.unplugged.insert(id);
-    state.waiting = verdict.reason.empty() ? fmt::format("no interface with external_ids:iface-id={} on {}",
-                                                         id.to_string(), build.node().integration_bridge)
-                                           : verdict.reason;
-    if (vif == build.vifs.end()) continue;
-    state.interface = vif->second.interface;
-    state.ofport = vif->second.fact->ofport;
-    kill(build, vif->second, id);
+  wiring.vlans = std::move(allocation.vlans);
+  for (const Port* port : wired) {
+    const LocalVlanKey key = key_of(port->segment);
+    if (!allocation.exhausted.contains(key)) continue;
+    wiring.segments.erase(key);
+    wiring.overruled.try_emplace(port->id,
+                                 Verdict{"no local VLAN is left on this host: all of 1-4094 are in use", false});
   }
-  for (const auto& [id, reason] : build.intent.refused) {
+  return wiring;
+}
+
+namespace {
+
+void compile_port(Build& build, const Port& port, const Vif* vif, const Wiring& wiring) {
+  Verdict verdict = judge(build, port);
+  if (const auto overruled = wiring.overruled.find(port.id);
+      verdict.reason.empty() && overruled != wiring.overruled.end()) {
+    verdict = overruled->second;
+  }
+  PortState& state = build.desired.port_states[port.id];
+  if (vif != nullptr && verdict.reason.empty()) {
+    wire(build, port, *vif, wiring.vlans.at(key_of(port.segment)));
+    return;
+  }
+  state.refused = verdict.refused;
+  if (vif == nullptr && verdict.reason.empty()) build.unplugged.insert(port.id);
+  state.waiting = verdict.reason.empty() ? fmt::format("no interface with external_ids:iface-id={} on {}",
+                                                       port.id.to_string(), build.node().integration_bridge)
+                                         : verdict.reason;
+  if (vif == nullptr) return;
+  state.interface = vif->interface;
+  state.ofport = vif->fact->ofport;
+  kill(build, *vif, port.id);
+}
+
+}  // namespace
+
+void compile_claim(Build& build, const Uuid& id, const std::set<std::string>& interfaces, const Wiring& wiring) {
+  std::vector<Vif> vifs;
+  for (const std::string& name : interfaces) vifs.push_back(Vif{name, &build.facts.interfaces.at(name)});
+  const auto port = build.intent.ports.find(id);
+  const auto refusal = build.intent.refused.find(id);
+  const bool known = port != build.intent.ports.end();
+  const bool refused = refusal != build.intent.refused.end();
+  const Vif* chosen = known && !vifs.empty() ? &choose(vifs, port->second.segment) : nullptr;
+  if (known) compile_port(build, port->second, chosen, wiring);
+  if (refused) {
     PortState& state = build.desired.port_states[id];
     state.refused = true;
-    state.waiting = reason;
-    const auto found = candidates.find(id);
-    if (found == candidates.end()) continue;
-    state.interface = found->second.front().interface;
-    state.ofport = found->second.front().fact->ofport;
-  }
-  // All other interfaces that say they are some port: nobody's here, refused, or a second one of the same port.
-  for (const auto& [id, vifs] : candidates) {
-    const bool known = build.intent.ports.contains(id);
-    if (!known && !build.intent.complete && !build.intent.refused.contains(id)) continue;
-    for (const Vif& vif : vifs) {
-      if (known && vif.interface == build.vifs.at(id).interface) continue;
-      kill(build, vif, id);
-      if (!known && !build.intent.refused.contains(id)) build.desired.strangers.emplace(vif.interface, id);
-      if (!known) continue;
-      PortState& state = build.desired.port_states[id];
-      if (!state.warning.empty()) state.warning += "; ";
-      state.warning +=
-          fmt::format("{} has the same external_ids:iface-id and is kept off the network", vif.interface);
+    state.waiting = refusal->second;
+    if (!vifs.empty()) {
+      state.interface = vifs.front().interface;
+      state.ofport = vifs.front().fact->ofport;
     }
+  }
+  if (!known && !refused && !build.intent.complete) return;  // it may be a port of this host yet
+  // All other interfaces that say they are it: nobody's here, refused, or a second one of the same port.
+  for (const Vif& vif : vifs) {
+    if (chosen != nullptr && vif.interface == chosen->interface) continue;
+    kill(build, vif, id);
+    if (!known && !refused) build.desired.strangers.emplace(vif.interface, id);
+    if (!known) continue;
+    PortState& state = build.desired.port_states[id];
+    if (!state.warning.empty()) state.warning += "; ";
+    state.warning += fmt::format("{} has the same external_ids:iface-id and is kept off the network", vif.interface);
   }
 }
 

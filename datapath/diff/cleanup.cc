@@ -74,10 +74,10 @@ class ToNothing {
   void rows() {
     Desired nothing;
     nothing.complete = true;
-    Actual among_ours{.vswitch = actual_.vswitch};
+    std::map<std::string, const of::FlowSet*> among_ours;
     for (const auto& [name, flows] : ours_) {
       nothing.flows.emplace(name, of::FlowSet{});
-      among_ours.flows.emplace(name, &flows);
+      among_ours.emplace(name, &flows);
     }
     for (const auto& [name, row] : actual_.vswitch.ports) {
       const auto bridge = actual_.vswitch.port_bridge.find(name);
@@ -88,7 +88,7 @@ class ToNothing {
         vif(row, nothing);
       }
     }
-    diff_rows(nothing, among_ours, result_.plan);
+    diff_rows({.desired = nothing, .vswitch = actual_.vswitch, .flows = among_ours}, nullptr, result_.plan);
   }
 
   static bool is_wired(const ovsdb::PortRow& row) {

@@ -6,9 +6,10 @@ namespace ml2 {
 
 Plan diff(const Desired& desired, const Actual& actual) {
   Plan plan;
-  diff_flows(desired, actual, plan);
-  diff_rows(desired, actual, plan);
-  diff_fast_path(desired, actual, plan);
+  const Sides sides{.desired = desired, .vswitch = actual.vswitch, .flows = actual.flows};
+  diff_flows(sides, nullptr, plan);
+  diff_rows(sides, nullptr, plan);
+  diff_fast_path(desired, actual.fast_path, actual.kernel, plan);
   return plan;
 }
 

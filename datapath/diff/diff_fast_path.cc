@@ -31,11 +31,11 @@ bool has_to_make_links(const Desired& desired, const nl::Snapshot& kernel) {
   return !plan.links.empty();
 }
 
-void diff_fast_path(const Desired& desired, const Actual& actual, Plan& plan) {
+void diff_fast_path(const Desired& desired, const fp::Tables* fast_path, const nl::Snapshot* kernel, Plan& plan) {
   const DesiredFastPath& wanted = desired.fast_path;
   if (!wanted.enabled) return;
-  if (wanted.patch && actual.kernel != nullptr) make_patch(*actual.kernel, plan);
-  if (actual.fast_path == nullptr) {
+  if (wanted.patch && kernel != nullptr) make_patch(*kernel, plan);
+  if (fast_path == nullptr) {
     for (const auto& [id, port] : wanted.tables.ports) plan.pending_fast_path.insert(id);
     plan.fast_path_unread = true;
     return;
@@ -52,7 +52,7 @@ void diff_fast_path(const Desired& desired, const Actual& actual, Plan& plan) {
         }
         for (const auto& [key, record] : changes.remove) remove.emplace(key, record);
       },
-      wanted.tables, *actual.fast_path, plan.fast_path.put, plan.fast_path.remove);
+      wanted.tables, *fast_path, plan.fast_path.put, plan.fast_path.remove);
   if (kept != 0) {
     plan.held.push_back(fmt::format("delete of {} records of the fast path: not until the intent is complete", kept));
   }

@@ -13,11 +13,6 @@ namespace {
 
 using Command = of::FlowMod::Command;
 
-// Learned flows have no counterpart in Desired; they go by their own rule.
-bool is_learned(const of::FlowKey& key, const of::FlowBody& body) {
-  return key.table == of::number(of::TunTable::UcastToTun) && body.hard_timeout != 0;
-}
-
 Command command_for(const of::FlowBody& desired, const of::FlowBody& actual) {
   // Neither cookie nor timeouts can be changed in place (OpenFlow 1.4 section 6.4, "modify").
   const bool in_place = desired.cookie == actual.cookie && desired.idle_timeout == actual.idle_timeout &&
@@ -25,9 +20,8 @@ Command command_for(const of::FlowBody& desired, const of::FlowBody& actual) {
   return in_place ? Command::Modify : Command::Add;
 }
 
-// The OpenFlow ports of a bridge that its rows have; nullopt when ovs-vswitchd has carried out all that the rows say.
-std::optional<std::set<std::int64_t>> ports_by_rows(const ovsdb::Vswitch& vswitch, const std::string& bridge) {
-  if (vswitch.cur_cfg >= vswitch.next_cfg) return std::nullopt;
+// The OpenFlow ports of a bridge that its rows have.
+std::set<std::int64_t> ports_by_rows(const ovsdb::Vswitch& vswitch, const std::string& bridge) {
   std::set<std::int64_t> ports;
   for (const auto& [name, row] : vswitch.interfaces) {
     const auto port = vswitch.interface_port.find(name);
@@ -38,10 +32,27 @@ std::optional<std::set<std::int64_t>> ports_by_rows(const ovsdb::Vswitch& vswitc
   return ports;
 }
 
+using FlowDelta = Delta<of::FlowKey, of::FlowBody>;
+
+FlowDelta delta_of(const std::set<of::FlowKey>& suspects, const of::FlowSet& desired, const of::FlowSet& actual) {
+  FlowDelta result;
+  for (const of::FlowKey& key : suspects) {
+    const auto wanted = desired.find(key);
+    const auto there = actual.find(key);
+    if (wanted == desired.end()) {
+      if (there != actual.end()) result.remove.push_back(*there);
+    } else if (there == actual.end()) {
+      result.add.push_back(*wanted);
+    } else if (wanted->second != there->second) {
+      result.change.push_back(*wanted);
+    }
+  }
+  return result;
+}
+
 void diff_bridge(const std::string& bridge, const of::FlowSet& desired, const of::FlowSet& actual,
-                 const ovsdb::Vswitch& vswitch, bool complete, Plan& plan) {
+                 const FlowDelta& changes, const ovsdb::Vswitch& vswitch, bool complete, Plan& plan) {
   const std::optional<std::uint64_t> incumbent = incumbent_cookie(desired, actual);
-  const Delta<of::FlowKey, of::FlowBody> changes = delta(desired, actual);
   of::Bundle bundle;
   std::size_t kept_marks = 0;
   for (const auto& [key, body] : changes.add) bundle.mods.push_back({Command::Add, key, body});
@@ -73,7 +84,8 @@ void diff_bridge(const std::string& bridge, const of::FlowSet& desired, const of
   for (const of::FlowKey& key : forgotten) bundle.mods.push_back({Command::Delete, key, {}});
 
   // A port whose row has gone is there until ovs-vswitchd has read that: what takes its frames stays as long.
-  const auto rows = ports_by_rows(vswitch, bridge);
+  const bool unsettled = vswitch.cur_cfg < vswitch.next_cfg;
+  std::optional<std::set<std::int64_t>> rows;
   std::size_t going = 0;
   std::size_t withheld = 0;
   for (const auto& [key, body] : changes.remove) {
@@ -84,7 +96,8 @@ void diff_bridge(const std::string& bridge, const of::FlowSet& desired, const of
       if (body.actions == "drop") plan.pending_cookies.insert(body.cookie);  // it still cuts a port off
       continue;
     }
-    const auto port = rows ? in_port_of(key) : std::nullopt;
+    const auto port = unsettled ? in_port_of(key) : std::nullopt;
+    if (port && !rows) rows = ports_by_rows(vswitch, bridge);
     if (port && !rows->contains(*port)) {
       ++going;
       continue;
@@ -111,11 +124,22 @@ void diff_bridge(const std::string& bridge, const of::FlowSet& desired, const of
 
 }  // namespace
 
-void diff_flows(const Desired& desired, const Actual& actual, Plan& plan) {
-  for (const auto& [bridge, flows] : desired.flows) {
-    const auto found = actual.flows.find(bridge);
-    if (found != actual.flows.end() && found->second != nullptr) {
-      diff_bridge(bridge, flows, *found->second, actual.vswitch, desired.complete, plan);
+bool is_learned(const of::FlowKey& key, const of::FlowBody& body) {
+  return key.table == of::number(of::TunTable::UcastToTun) && body.hard_timeout != 0;
+}
+
+void diff_flows(const Sides& sides, const Suspects* suspects, Plan& plan) {
+  for (const auto& [bridge, flows] : sides.desired.flows) {
+    const auto found = sides.flows.find(bridge);
+    if (found != sides.flows.end() && found->second != nullptr) {
+      const of::FlowSet& there = *found->second;
+      FlowDelta changes;
+      if (suspects == nullptr) {
+        changes = delta(flows, there);
+      } else if (const auto some = suspects->flows.find(bridge); some != suspects->flows.end()) {
+        changes = delta_of(some->second, flows, there);
+      }
+      diff_bridge(bridge, flows, there, changes, sides.vswitch, sides.desired.complete, plan);
       continue;
     }
     for (const auto& [key, body] : flows) plan.pending_cookies.insert(body.cookie);

@@ -62,13 +62,18 @@ std::string some_of(const std::vector<std::string>& names) {
 
 class RowDiff {
  public:
-  RowDiff(const Desired& desired, const Actual& actual, Plan& plan)
-      : desired_(desired), actual_(actual), vswitch_(actual.vswitch), plan_(plan) {}
+  RowDiff(const Sides& sides, const Suspects* suspects, Plan& plan, std::set<std::string>* unsettled)
+      : desired_(sides.desired),
+        flows_(sides.flows),
+        vswitch_(sides.vswitch),
+        suspects_(suspects),
+        plan_(plan),
+        unsettled_(unsettled) {}
 
   void run() {
     if (!vswitch_.root) {
       plan_.held.emplace_back("the Open_vSwitch table has no row yet: run ovs-vsctl init (ovs-ctl start does)");
-      for (const auto& [name, vif] : desired_.vifs) plan_.pending_ports.insert(name);
+      for (const auto& [name, vif] : desired_.vifs) pending(name);
       return;
     }
     for (const auto& [name, bridge] : desired_.bridges) {
@@ -79,16 +84,37 @@ class RowDiff {
         create_bridge(name);
       }
     }
-    for (const auto& [name, port] : desired_.ports) diff_port(name, port);
-    delete_ports();
-    for (const auto& [name, vif] : desired_.vifs) {
+    each(desired_.ports, [&](const std::string& name, const DesiredPort& port) { diff_port(name, port); });
+    each(vswitch_.ports, [&](const std::string&, const PortRow& row) { delete_port(row); });
+    each(desired_.vifs, [&](const std::string& name, const DesiredVif& vif) {
       const auto row = vswitch_.ports.find(name);
       if (row != vswitch_.ports.end()) diff_vif(row->second, vif);
-    }
+    });
     finish();
   }
 
  private:
+  // Calls visit(name, value) for all of `map`, or for the suspects in it; in the order of names.
+  template <class T, class Visit>
+  void each(const std::map<std::string, T>& map, Visit visit) {
+    if (suspects_ == nullptr) {
+      for (const auto& [name, value] : map) visit(name, value);
+      return;
+    }
+    for (const std::string& name : suspects_->ports) {
+      if (const auto found = map.find(name); found != map.end()) visit(name, found->second);
+    }
+  }
+  // A port that is not as it shall be: what waits for it.
+  void pending(const std::string& name) {
+    plan_.pending_ports.insert(name);
+    unsettled(name);
+  }
+  // One that has to be looked at again.
+  void unsettled(const std::string& name) {
+    if (unsettled_ != nullptr) unsettled_->insert(name);
+  }
+
   struct PortChanges {
     std::set<Uuid> insert;
     std::set<Uuid> erase;
@@ -187,9 +213,9 @@ class RowDiff {
 
   // Whether the switch has this flow as it shall be.
   [[nodiscard]] bool is_in(const std::string& bridge, const of::FlowKey& key) const {
-    const auto there = actual_.flows.find(bridge);
+    const auto there = flows_.find(bridge);
     const auto wanted = desired_.flows.find(bridge);
-    if (there == actual_.flows.end() || there->second == nullptr || wanted == desired_.flows.end()) return false;
+    if (there == flows_.end() || there->second == nullptr || wanted == desired_.flows.end()) return false;
     const auto there_flow = there->second->find(key);
     const auto wanted_flow = wanted->second.find(key);
     return there_flow != there->second->end() && wanted_flow != wanted->second.end() &&
@@ -203,6 +229,7 @@ class RowDiff {
     if (peer == options.end() || flows_are_in(port)) return options;
     if (row != nullptr && value_of(row->options, "peer") == peer->second) return options;
     held(fmt::format("peer of {}: waits for the drop flows of both sides", name));
+    unsettled(name);
     peer->second = kNoPeer;
     return options;
   }
@@ -211,6 +238,7 @@ class RowDiff {
     const StringMap mark{{kOwnerKey, kOwnerValue}};
     const auto row = vswitch_.ports.find(name);
     if (row == vswitch_.ports.end()) {
+      unsettled(name);
       if (!created_.contains(port.bridge) && !vswitch_.bridges.contains(port.bridge))
         return;  // a conflict; said there
       if (vswitch_.interfaces.contains(name)) {
@@ -220,19 +248,20 @@ class RowDiff {
       }
       if (port.made_after && !is_in(port.bridge, *port.made_after)) {
         held(fmt::format("port {}: waits for its flow", name));
-        plan_.pending_ports.insert(name);
+        pending(name);
         return;
       }
       insert_port(name, port.bridge, port.type, options_of(name, port, nullptr), port.other_config, mark,
                   port.ofport_request);
       added_.push_back(name);
-      plan_.pending_ports.insert(name);
+      pending(name);
       return;
     }
     const InterfaceRow* interface = own_interface(row->second);
     const std::string& bridge = vswitch_.port_bridge.contains(name) ? vswitch_.port_bridge.at(name) : kNowhere;
     const bool ours = value_of(row->second.external_ids, kOwnerKey) == kOwnerValue;
     if (interface == nullptr || (!ours && (bridge != port.bridge || interface->type != port.type))) {
+      unsettled(name);
       conflict(fmt::format("port {} is on bridge {} with type \"{}\" and is not ours; expected type {} on {}", name,
                            bridge, interface == nullptr ? "bond" : interface->type, port.type, port.bridge));
       return;
@@ -253,7 +282,7 @@ class RowDiff {
            Datum::none());
     if (operations().size() == before) return;
     changed_.push_back(name);
-    plan_.pending_ports.insert(name);
+    pending(name);
   }
 
   // The port's Interface where it is the one of the same name; nullptr for bonds.
@@ -263,14 +292,12 @@ class RowDiff {
     return &found->second;
   }
 
-  void delete_ports() {
-    for (const auto& [name, row] : vswitch_.ports) {
-      if (desired_.ports.contains(name)) continue;
-      const InterfaceRow* interface = own_interface(row);
-      const auto bridge = vswitch_.port_bridge.find(name);
-      if (interface == nullptr || bridge == vswitch_.port_bridge.end()) continue;
-      if (is_left_over(row, *interface, bridge->second)) remove_port(row, bridge->second);
-    }
+  void delete_port(const PortRow& row) {
+    if (desired_.ports.contains(row.name)) return;
+    const InterfaceRow* interface = own_interface(row);
+    const auto bridge = vswitch_.port_bridge.find(row.name);
+    if (interface == nullptr || bridge == vswitch_.port_bridge.end()) return;
+    if (is_left_over(row, *interface, bridge->second)) remove_port(row, bridge->second);
   }
 
   [[nodiscard]] bool is_left_over(const PortRow& row, const InterfaceRow& interface,
@@ -295,6 +322,7 @@ class RowDiff {
   // Make before break: not while a flow that will go still names the port. Flows that stay do no harm: without the port
   // nothing comes from it, and compile() lets them go then.
   void remove_port(const PortRow& row, const std::string& bridge) {
+    unsettled(row.name);
     if (!desired_.complete) {
       held(fmt::format("delete of port {}: not until the intent is complete", row.name));
       return;
@@ -302,8 +330,8 @@ class RowDiff {
     const InterfaceRow* interface = own_interface(row);
     const auto wanted = desired_.flows.find(bridge);
     if (interface != nullptr && interface->ofport && wanted != desired_.flows.end()) {
-      const auto there = actual_.flows.find(bridge);
-      if (there == actual_.flows.end() || there->second == nullptr) {
+      const auto there = flows_.find(bridge);
+      if (there == flows_.end() || there->second == nullptr) {
         held(fmt::format("delete of port {}: the flows of {} have not been read yet", row.name, bridge));
         return;
       }
@@ -328,21 +356,21 @@ class RowDiff {
   // The port stays where it is until what it sends is checked.
   bool waits_for_flow(const PortRow& row, const DesiredVif& vif) {
     if (vif.hold_tag) {  // its number is what it waits for; compile() has said so
-      plan_.pending_ports.insert(row.name);
+      pending(row.name);
       return true;
     }
     if (!vif.tag_after) return false;
     const auto& [bridge, key] = *vif.tag_after;
     const auto flows = desired_.flows.find(bridge);
-    const auto there = actual_.flows.find(bridge);
-    if (flows != desired_.flows.end() && there != actual_.flows.end() && there->second != nullptr) {
+    const auto there = flows_.find(bridge);
+    if (flows != desired_.flows.end() && there != flows_.end() && there->second != nullptr) {
       const auto wanted = flows->second.find(key);
       const auto flow = there->second->find(key);
       const bool known = wanted != flows->second.end() && flow != there->second->end();
       if (known && flow->second.actions == wanted->second.actions) return false;
     }
     held(fmt::format("VLAN of port {}: not until its anti-spoofing flows are in", row.name));
-    plan_.pending_ports.insert(row.name);
+    pending(row.name);
     return true;
   }
 
@@ -375,7 +403,7 @@ class RowDiff {
     }
     if (operations().size() == before) return;
     wired_.push_back(row.name);
-    plan_.pending_ports.insert(row.name);
+    pending(row.name);
   }
 
   // --- the end ---
@@ -408,9 +436,11 @@ class RowDiff {
   inline static const std::string kNowhere = "(none)";
 
   const Desired& desired_;
-  const Actual& actual_;
+  const std::map<std::string, const of::FlowSet*>& flows_;
   const ovsdb::Vswitch& vswitch_;
+  const Suspects* suspects_;
   Plan& plan_;
+  std::set<std::string>* unsettled_;
   std::set<std::string> created_;                    // bridges
   std::map<std::string, PortChanges> port_changes_;  // by bridge
   std::vector<std::string> added_, deleted_, changed_, wired_;
@@ -418,6 +448,8 @@ class RowDiff {
 
 }  // namespace
 
-void diff_rows(const Desired& desired, const Actual& actual, Plan& plan) { RowDiff(desired, actual, plan).run(); }
+void diff_rows(const Sides& sides, const Suspects* suspects, Plan& plan, std::set<std::string>* unsettled) {
+  RowDiff(sides, suspects, plan, unsettled).run();
+}
 
 }  // namespace ml2

@@ -7,7 +7,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "datapath/diff/plan.h"
@@ -15,15 +18,31 @@
 
 namespace ml2 {
 
-void diff_flows(const Desired& desired, const Actual& actual, Plan& plan);
-void diff_rows(const Desired& desired, const Actual& actual, Plan& plan);
-void diff_fast_path(const Desired& desired, const Actual& actual, Plan& plan);
+// What is compared. Both outlive the call.
+struct Sides {
+  const Desired& desired;
+  const ovsdb::Vswitch& vswitch;
+  const std::map<std::string, const of::FlowSet*>& flows;  // Actual::flows
+};
+// Where the two may differ, when that is known: everything else is as it shall be, or is none of ours.
+struct Suspects {
+  std::map<std::string, std::set<of::FlowKey>> flows;  // by bridge; a bridge that is absent: none of its flows
+  std::set<std::string> ports;                         // names of Port rows, there or desired
+};
+
+// `suspects`: nullptr for all. diff_rows() puts the names of ports that are not as they shall be into `unsettled`.
+void diff_flows(const Sides& sides, const Suspects* suspects, Plan& plan);
+void diff_rows(const Sides& sides, const Suspects* suspects, Plan& plan, std::set<std::string>* unsettled = nullptr);
+// `fast_path`, `kernel`: as in Actual.
+void diff_fast_path(const Desired& desired, const fp::Tables* fast_path, const nl::Snapshot* kernel, Plan& plan);
 
 // The cookie under which the incumbent agent left its flows on a bridge; nullopt when there are none, or ours have
 // replaced them.
 [[nodiscard]] std::optional<std::uint64_t> incumbent_cookie(const of::FlowSet& desired, const of::FlowSet& actual);
 // Whether diff() may remove a flow with this cookie.
 [[nodiscard]] bool is_removable(std::uint64_t cookie, std::optional<std::uint64_t> incumbent);
+// Whether the switch has learned a flow by itself; such flows have no counterpart in Desired and go by their own rule.
+[[nodiscard]] bool is_learned(const of::FlowKey& key, const of::FlowBody& body);
 // The port whose frames a flow matches; nullopt: not one alone, or the bridge's own.
 [[nodiscard]] std::optional<std::int64_t> in_port_of(const of::FlowKey& key);
 // Whether a flow matches frames from port `ofport` or sends frames to it.

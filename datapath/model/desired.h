@@ -101,6 +101,17 @@ struct Desired {
   DesiredFastPath fast_path;
 };
 
+// What differs between what two steps desire.
+struct DesiredChanges {
+  bool all = false;                                    // anything
+  bool rows = false;                                   // in bridges, ports or vifs; known also when `all`
+  std::map<std::string, std::set<of::FlowKey>> flows;  // by bridge name
+  std::set<std::string> vifs;
+  std::set<Uuid> ports;  // in port_states
+
+  [[nodiscard]] bool empty() const { return !all && flows.empty() && vifs.empty() && ports.empty(); }
+};
+
 // Port.other_config and external_ids key by which a fresh agent knows a patch or tunnel port as ours.
 inline constexpr const char* kOwnerKey = "ml2-owner";
 inline constexpr const char* kOwnerValue = "ml2-agent";

@@ -34,6 +34,8 @@ struct InterfaceFact {
   std::string attached_mac;              // external_ids:attached-mac, empty when absent
   std::optional<std::int64_t> tag;       // Port.tag
   std::map<std::string, std::string> port_other_config;  // Port.other_config: the incumbent's VLAN hints
+
+  friend bool operator==(const InterfaceFact&, const InterfaceFact&) = default;
 };
 
 struct Facts {
@@ -45,6 +47,18 @@ struct Facts {
   // What the last step gave out: an allocation stays as long as a port needs it, also before OVSDB has stored it.
   LocalVlans local_vlans;
   FastPathFacts fast_path;
+
+  friend bool operator==(const Facts&, const Facts&) = default;
+};
+
+// What differs between the facts of two steps, local_vlans apart.
+struct FactsChanges {
+  bool all = false;      // anything
+  bool settled = false;  // Facts::settled
+  // Names of Interfaces that are new, changed or gone, each with what it was before (nullopt: it was not there).
+  std::map<std::string, std::optional<InterfaceFact>> interfaces;
+
+  [[nodiscard]] bool empty() const { return !all && !settled && interfaces.empty(); }
 };
 
 }  // namespace ml2

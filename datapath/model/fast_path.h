@@ -71,6 +71,8 @@ struct FastPathFacts {
   std::map<std::string, FastPathLink> links;   // of the kernel: those that may be ports of ours
   std::optional<FastPathLink> underlay;        // the link that has local_ip
   std::map<IpAddress, NextHopFact> next_hops;  // by VTEP; without an entry: no route
+
+  friend bool operator==(const FastPathFacts&, const FastPathFacts&) = default;
 };
 
 struct DesiredFastPath {

@@ -92,4 +92,34 @@ struct Intent {
   friend bool operator==(const Intent&, const Intent&) = default;
 };
 
+// What differs between two intents.
+struct IntentChanges {
+  bool all = false;          // anything
+  std::set<Uuid> ports;      // in `ports` or `refused`
+  std::set<Segment> remote;  // in `remote`
+  bool problems = false;
+
+  [[nodiscard]] bool empty() const { return !all && ports.empty() && remote.empty() && !problems; }
+};
+
+// Found out by comparing all.
+[[nodiscard]] inline IntentChanges changes_between(const Intent& before, const Intent& now) {
+  IntentChanges changes;
+  changes.all = before.node != now.node || before.vteps != now.vteps || before.complete != now.complete;
+  changes.problems = before.problems != now.problems;
+  const auto compare = [](const auto& old_map, const auto& new_map, auto& changed) {
+    for (const auto& [key, value] : old_map) {
+      const auto found = new_map.find(key);
+      if (found == new_map.end() || found->second != value) changed.insert(key);
+    }
+    for (const auto& [key, value] : new_map) {
+      if (!old_map.contains(key)) changed.insert(key);
+    }
+  };
+  compare(before.ports, now.ports, changes.ports);
+  compare(before.refused, now.refused, changes.ports);
+  compare(before.remote, now.remote, changes.remote);
+  return changes;
+}
+
 }  // namespace ml2

@@ -141,7 +141,9 @@ bool World::round() {
   const Facts facts = gather_facts(ovs.vswitch(), state_.addresses, memory_);
   desired = compile(state_.intent, facts);
   memory_ = desired.local_vlans;
-  const Plan plan = diff(desired, ovs.actual());
+  const Actual actual = ovs.actual();
+  const Plan plan = diff(desired, actual);
+  follower->follow(state_.intent, actual.vswitch, state_.addresses, actual.flows, desired, plan);
   if (plan.ovsdb.empty() && plan.bundles.empty()) {
     const ovsdb::Vswitch before = ovs.vswitch();
     ovs.settle();

@@ -1,13 +1,14 @@
 // World: states of intent and plugged interfaces, and an agent's loop that takes an OvsModel from one to the next.
 //
 // Where in the walk: state lists and golden texts; everything that DESIGN asks of compile() and diff() together is
-//   checked on the way (see World::converge).
+//   checked on the way (see World::converge); Compiler and Differ are held to them in each round (follower.h).
 // Threading: none. Failure: gtest failures that name the state and the round.
 // What it does not do: no expectations of single flows: those are golden texts.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,6 +16,7 @@
 
 #include "datapath/compile/compile.h"
 #include "datapath/diff/diff.h"
+#include "tests/states/follower.h"
 #include "tests/states/ovs_model.h"
 
 namespace ml2::testing {
@@ -56,11 +58,15 @@ class World {
 
   OvsModel ovs;
   Desired desired;  // of the last round
+  std::unique_ptr<Follower> follower = std::make_unique<Follower>();
 
   // Does to the host what `state` says, then converges; `reverse`: plugs in the opposite order.
   void become(const State& state, bool reverse = false);
   // The agent is killed and starts again: what it had in memory is gone.
-  void restart() { memory_.clear(); }
+  void restart() {
+    memory_.clear();
+    follower = std::make_unique<Follower>();
+  }
   // Bundles are lost in the first round (a slow connection), or the transaction is.
   // Called between the halves of each round, and after it.
   std::function<void(const OvsModel&)> watch;
@@ -73,6 +79,8 @@ class World {
   [[nodiscard]] Plan planned() const;
   // One round; false when there was nothing to do.
   bool round();
+  // What is asked, without converging.
+  void ask(const State& state) { state_ = state; }
   void converge();
 
  private:

@@ -1,0 +1,422 @@
+#include "datapath/compile/compiler.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <utility>
+
+#include "datapath/compile/local_vlan.h"
+
+namespace ml2 {
+namespace {
+
+// What the frame may depend on: our own ports, and names that a tunnel port of ours could have.
+bool is_of_frame(const std::string& name, const InterfaceFact& fact) {
+  constexpr std::array<std::string_view, 5> kTypes{"patch", "vxlan", "gre", "ip6gre", "geneve"};
+  if (fact.owned) return true;
+  return std::any_of(kTypes.begin(), kTypes.end(), [&](std::string_view type) {
+    return fact.type == type || (name.size() > type.size() && name.starts_with(type) && name[type.size()] == '-');
+  });
+}
+
+bool claims_nonsense(const InterfaceFact& fact, const NodeConfig& node) {
+  return fact.bridge == node.integration_bridge && !fact.iface_id.empty() && !Uuid::parse(fact.iface_id);
+}
+
+// What a unit has written; the frame's part stays.
+Desired take_unit(Build& build) {
+  Desired unit;
+  unit.flows = std::exchange(build.desired.flows, {});
+  unit.vifs = std::exchange(build.desired.vifs, {});
+  unit.port_states = std::exchange(build.desired.port_states, {});
+  unit.strangers = std::exchange(build.desired.strangers, {});
+  return unit;
+}
+
+}  // namespace
+
+std::vector<std::string> differences(const Desired& one, const Desired& other) {
+  std::vector<std::string> parts;
+  const auto compare = [&](const char* part, const auto& left, const auto& right) {
+    if (left != right) parts.emplace_back(part);
+  };
+  compare("bridges", one.bridges, other.bridges);
+  compare("patch and tunnel ports", one.ports, other.ports);
+  compare("columns of VM ports", one.vifs, other.vifs);
+  compare("local VLANs", one.local_vlans, other.local_vlans);
+  compare("port states", one.port_states, other.port_states);
+  compare("strangers", one.strangers, other.strangers);
+  compare("waiting", one.waiting, other.waiting);
+  compare("complete", one.complete, other.complete);
+  compare("tunnel bridge", one.tunnel_bridge, other.tunnel_bridge);
+  compare("local_ip", one.local_ip, other.local_ip);
+  for (const auto& [bridge, flows] : one.flows) {
+    const auto found = other.flows.find(bridge);
+    if (found == other.flows.end() || found->second != flows) parts.push_back("flows of " + bridge);
+  }
+  for (const auto& [bridge, flows] : other.flows) {
+    if (!one.flows.contains(bridge)) parts.push_back("flows of " + bridge);
+  }
+  return parts;
+}
+
+DesiredChanges Compiler::update(const Intent& intent, const IntentChanges& intent_changes, const Facts& facts,
+                                const FactsChanges& facts_changes, const Known& known) {
+  DesiredChanges changes;
+  if (regular_ && update_some(intent, intent_changes, facts, facts_changes, changes)) {
+    changes.rows = !changes.vifs.empty();
+    return changes;
+  }
+  const Desired before = std::move(desired_);
+  compile_all(intent, facts, known, before);
+  changes = {};
+  changes.all = true;
+  changes.rows = before.bridges != desired_.bridges || before.ports != desired_.ports || before.vifs != desired_.vifs;
+  return changes;
+}
+
+void Compiler::compile_all(const Intent& intent, const Facts& facts, const Known& known, const Desired& before) {
+  ++from_nothing_;
+  rejected_.clear();
+  claims_.clear();
+  uses_.clear();
+  carriers_.clear();
+  remote_vteps_.clear();
+  vtep_uses_.clear();
+  before_ = &before;
+
+  Build build(intent, facts);
+  compile_frame(build);
+  const Claims claims = claims_of(build);
+  const Wiring wiring = wiring_of(build, claims);
+  build.desired.local_vlans = wiring.vlans;
+  // The fast path's tables depend on all units; and where two units write the same, their order counts.
+  const bool by_units = !intent.node.fast_path.enabled && compile_units(build, claims, wiring, known);
+  if (!by_units) {
+    rejected_.clear();
+    Desired whole = compile(intent, facts);
+    const std::map<std::string, of::FlowSet> written = std::exchange(whole.flows, {});
+    desired_ = std::move(whole);
+    for (const auto& [bridge, flows] : written) {
+      of::FlowSet& set = desired_.flows[bridge];
+      for (const auto& [key, body] : flows) {
+        if (auto flow = canonical(bridge, key, body, known)) set.insert(std::move(*flow));
+      }
+    }
+  }
+  before_ = nullptr;
+  frame_ = std::move(static_cast<Frame&>(build));
+  for (const auto& [segment, remote] : intent.remote) static_cast<void>(count_vteps(segment, remote.vteps));
+  regular_ = by_units && intent.complete && wiring.overruled.empty() && rejected_.empty();
+}
+
+bool Compiler::compile_units(Build& build, const Claims& claims, const Wiring& wiring, const Known& known) {
+  const Intent& intent = build.intent;
+  DesiredChanges ignored;
+  ignored.all = true;
+  Unit frame_unit;
+  Remade frame{.id = {}, .unit = &frame_unit, .next = {}};
+  frame.next.flows = std::exchange(build.desired.flows, {});
+  desired_ = build.desired;
+  for (const auto& [bridge, flows] : frame.next.flows) desired_.flows[bridge];  // also where there is none to write
+  if (!install(frame, known, ignored)) return false;
+
+  for (const auto& [id, interfaces] : claims) claims_[id].interfaces = interfaces;
+  for (const auto& [id, port] : intent.ports) claims_[id];
+  for (const auto& [id, reason] : intent.refused) claims_[id];
+  for (auto& [id, claim] : claims_) {
+    compile_claim(build, id, claim.interfaces, wiring);
+    Remade remade{.id = id, .unit = &claim.unit, .next = take_unit(build)};
+    if (!install(remade, known, ignored)) return false;
+    const auto port = intent.ports.find(id);
+    if (port == intent.ports.end() || claim.interfaces.empty() || !judge(build, port->second).reason.empty())
+      continue;
+    claim.wired = port->second.segment;
+    uses_[key_of(port->second.segment)].ports.insert(id);
+  }
+  for (const auto& [key, segment] : wiring.segments) {
+    Use& use = uses_[key];
+    use.segment = segment;
+    if (segment.type != NetworkType::Local) carriers_.emplace(carrier_of(segment), key);
+    compile_segment(build, LocalSegment{segment, wiring.vlans.at(key)});
+    Remade remade{.id = {}, .unit = &use.unit, .next = take_unit(build)};
+    if (!install(remade, known, ignored)) return false;
+  }
+  return true;
+}
+
+bool Compiler::update_some(const Intent& intent, const IntentChanges& intent_changes, const Facts& facts,
+                           const FactsChanges& facts_changes, DesiredChanges& changes) {
+  if (intent_changes.all || facts_changes.all || (facts_changes.settled && !frame_.unmapped.empty())) return false;
+  std::set<Uuid> dirty = intent_changes.ports;
+  std::set<LocalVlanKey> segments;
+  if (!take_claims(intent.node, facts, facts_changes, dirty)) return false;
+  if (!take_remote(intent, intent_changes.remote, segments)) return false;
+  if (dirty.empty() && segments.empty()) return true;
+
+  Build build(intent, facts, std::move(frame_));
+  build.desired.waiting = desired_.waiting;
+  const auto give_back = [&] { frame_ = std::move(static_cast<Frame&>(build)); };
+  if (!rewire(build, dirty, segments)) {
+    give_back();
+    return false;
+  }
+  Wiring wiring;
+  std::vector<Remade> remade;
+  for (const Uuid& id : dirty) {
+    Claim& claim = claims_[id];
+    if (claim.wired) wiring.vlans.emplace(key_of(*claim.wired), desired_.local_vlans.at(key_of(*claim.wired)));
+    const bool there = intent.ports.contains(id) || intent.refused.contains(id) || !claim.interfaces.empty();
+    if (there) compile_claim(build, id, claim.interfaces, wiring);
+    remade.push_back({.id = id, .unit = &claim.unit, .next = take_unit(build)});
+  }
+  for (const LocalVlanKey& key : segments) {
+    const auto use = uses_.find(key);
+    if (use == uses_.end()) continue;
+    if (!use->second.ports.empty()) {
+      compile_segment(build, LocalSegment{use->second.segment, desired_.local_vlans.at(key)});
+    }
+    remade.push_back({.id = {}, .unit = &use->second.unit, .next = take_unit(build)});
+  }
+  give_back();
+  for (Remade& unit : remade) withdraw(unit, changes);
+  for (Remade& unit : remade) {
+    if (!install(unit, {}, changes)) return false;
+  }
+  if (!rejected_.empty()) return false;
+  for (const Uuid& id : dirty) {
+    if (!intent.ports.contains(id) && !intent.refused.contains(id) && claims_.at(id).interfaces.empty()) {
+      claims_.erase(id);
+    }
+  }
+  std::erase_if(segments, [&](const LocalVlanKey& key) {
+    const auto use = uses_.find(key);
+    return use == uses_.end() || !use->second.ports.empty();
+  });
+  for (const LocalVlanKey& key : segments) uses_.erase(key);
+  return true;
+}
+
+// Interfaces of the integration bridge that say they are some port; false: the frame may have changed.
+bool Compiler::take_claims(const NodeConfig& node, const Facts& facts, const FactsChanges& changes,
+                           std::set<Uuid>& dirty) {
+  for (const auto& [name, before] : changes.interfaces) {
+    const auto found = facts.interfaces.find(name);
+    const InterfaceFact* now = found == facts.interfaces.end() ? nullptr : &found->second;
+    if (before && (is_of_frame(name, *before) || claims_nonsense(*before, node))) return false;
+    if (now != nullptr && (is_of_frame(name, *now) || claims_nonsense(*now, node))) return false;
+    if (const auto id = before ? claim_of(*before, node) : std::nullopt) {
+      claims_[*id].interfaces.erase(name);
+      dirty.insert(*id);
+    }
+    if (const auto id = now != nullptr ? claim_of(*now, node) : std::nullopt) {
+      claims_[*id].interfaces.insert(name);
+      dirty.insert(*id);
+    }
+  }
+  return true;
+}
+
+// Which segments the dirty ports are wired to; false: something that only the whole can judge.
+bool Compiler::rewire(const Build& build, const std::set<Uuid>& dirty, std::set<LocalVlanKey>& segments) {
+  std::vector<std::pair<Uuid, Segment>> wired;
+  std::set<LocalVlanKey> left;
+  for (const Uuid& id : dirty) {
+    Claim& claim = claims_[id];
+    const auto port = build.intent.ports.find(id);
+    std::optional<Segment> now;
+    if (port != build.intent.ports.end() && !claim.interfaces.empty() && judge(build, port->second).reason.empty()) {
+      now = port->second.segment;
+    }
+    if (now == claim.wired) continue;
+    if (claim.wired) {
+      uses_.at(key_of(*claim.wired)).ports.erase(id);
+      left.insert(key_of(*claim.wired));
+    }
+    if (now) wired.emplace_back(id, *now);
+    claim.wired = now;
+  }
+  for (const auto& [id, segment] : wired) {
+    const LocalVlanKey key = key_of(segment);
+    Use& use = uses_[key];
+    if (use.ports.empty() && (use.segment != segment || !desired_.local_vlans.contains(key))) {
+      if (use.segment.type != NetworkType::Local) carriers_.erase(carrier_of(use.segment));
+      use.segment = segment;
+      segments.insert(key);
+    }
+    if (use.segment != segment) return false;
+    if (segment.type != NetworkType::Local && carriers_.emplace(carrier_of(segment), key).first->second != key) {
+      return false;
+    }
+    use.ports.insert(id);
+  }
+  for (const LocalVlanKey& key : left) {
+    const Use& use = uses_.at(key);
+    if (!use.ports.empty()) continue;
+    if (use.segment.type != NetworkType::Local) carriers_.erase(carrier_of(use.segment));
+    segments.insert(key);
+  }
+  return allocate(build, segments);
+}
+
+// VLANs of segments that have come or gone; false: not all of them get one.
+bool Compiler::allocate(const Build& build, std::set<LocalVlanKey>& segments) {
+  bool news = false;
+  for (const LocalVlanKey& key : segments) {
+    const auto use = uses_.find(key);
+    const bool used = use != uses_.end() && !use->second.ports.empty();
+    news = news || (used && !desired_.local_vlans.contains(key));
+  }
+  if (news) {
+    std::set<LocalVlanKey> wanted;
+    for (const auto& [key, use] : uses_) {
+      if (!use.ports.empty()) wanted.insert(key);
+    }
+    LocalVlanAllocation allocation =
+        allocate_local_vlans(wanted, build.facts, build.node().integration_bridge, /*keep_all=*/false);
+    if (!allocation.exhausted.empty()) return false;
+    for (const auto& [key, vlan] : allocation.vlans) {
+      const auto before = desired_.local_vlans.find(key);
+      if (before != desired_.local_vlans.end() && before->second != vlan) return false;
+    }
+    desired_.local_vlans = std::move(allocation.vlans);
+    return true;
+  }
+  for (const LocalVlanKey& key : segments) {
+    const auto use = uses_.find(key);
+    if (use != uses_.end() && use->second.ports.empty()) desired_.local_vlans.erase(key);
+  }
+  return true;
+}
+
+// What other hosts have of our networks; false: VTEPs have come or gone, and with them tunnel ports.
+bool Compiler::take_remote(const Intent& intent, const std::set<Segment>& remote, std::set<LocalVlanKey>& segments) {
+  static const std::set<IpAddress> kNone;
+  for (const Segment& segment : remote) {
+    const auto now = intent.remote.find(segment);
+    if (!count_vteps(segment, now == intent.remote.end() ? kNone : now->second.vteps)) return false;
+    const auto use = uses_.find(key_of(segment));
+    if (use != uses_.end() && use->second.segment == segment) segments.insert(use->first);
+  }
+  return true;
+}
+
+bool Compiler::count_vteps(const Segment& segment, const std::set<IpAddress>& now) {
+  bool same = true;
+  std::set<IpAddress>& before = remote_vteps_[segment];
+  for (const IpAddress& vtep : now) {
+    if (!before.contains(vtep) && ++vtep_uses_[{segment.type, vtep}] == 1) same = false;
+  }
+  for (const IpAddress& vtep : before) {
+    if (now.contains(vtep)) continue;
+    const auto uses = vtep_uses_.find({segment.type, vtep});
+    if (--uses->second != 0) continue;
+    vtep_uses_.erase(uses);
+    same = false;
+  }
+  if (now.empty()) {
+    remote_vteps_.erase(segment);
+  } else {
+    before = now;
+  }
+  return same;
+}
+
+// Takes out what the unit has in desired_ and has no more, or otherwise; what stays as it is leaves `next`.
+void Compiler::withdraw(Remade& remade, DesiredChanges& changes) {
+  Unit& unit = *remade.unit;
+  Desired& next = remade.next;
+  std::erase_if(unit.flows, [&](const auto& place) {
+    const auto& [bridge, flow] = place;
+    if (const auto set = next.flows.find(bridge->first); set != next.flows.end()) {
+      const auto same = set->second.find(flow->first);
+      if (same != set->second.end() && same->second == flow->second) {
+        set->second.erase(same);
+        return false;
+      }
+    }
+    changes.flows[bridge->first].insert(flow->first);
+    bridge->second.erase(flow);
+    return true;
+  });
+  std::erase_if(unit.vifs, [&](const std::string& name) {
+    const auto now = next.vifs.find(name);
+    if (now != next.vifs.end() && now->second == desired_.vifs.at(name)) {
+      next.vifs.erase(now);
+      return false;
+    }
+    changes.vifs.insert(name);
+    desired_.vifs.erase(name);
+    return true;
+  });
+  for (const std::string& name : unit.strangers) desired_.strangers.erase(name);
+  unit.strangers.clear();
+  if (remade.id.is_zero()) return;
+  const auto before = desired_.port_states.find(remade.id);
+  if (before == desired_.port_states.end()) return;
+  const auto now = next.port_states.find(remade.id);
+  if (now != next.port_states.end() && now->second == before->second) {
+    next.port_states.erase(now);
+    return;
+  }
+  changes.ports.insert(remade.id);
+  desired_.port_states.erase(before);
+}
+
+// Puts what is left of `next` into desired_; false: another unit has put something there.
+bool Compiler::install(Remade& remade, const Known& known, DesiredChanges& changes) {
+  Unit& unit = *remade.unit;
+  Desired& next = remade.next;
+  for (const auto& [bridge, written] : next.flows) {
+    if (written.empty()) continue;
+    BridgeFlows& flows = *desired_.flows.try_emplace(bridge).first;
+    std::set<of::FlowKey>* changed = changes.all ? nullptr : &changes.flows[bridge];
+    for (const auto& [key, body] : written) {
+      auto flow = canonical(bridge, key, body, known);
+      if (!flow) continue;
+      const auto [at, added] = flows.second.insert(std::move(*flow));
+      if (!added) return false;
+      unit.flows.emplace_back(&flows, at);
+      if (changed != nullptr) changed->insert(at->first);
+    }
+  }
+  for (auto& [name, vif] : next.vifs) {
+    if (!desired_.vifs.emplace(name, std::move(vif)).second) return false;
+    unit.vifs.push_back(name);
+    changes.vifs.insert(name);
+  }
+  for (const auto& [name, id] : next.strangers) {
+    if (!desired_.strangers.emplace(name, id).second) return false;
+    unit.strangers.push_back(name);
+  }
+  for (auto& [id, state] : next.port_states) {
+    if (!desired_.port_states.emplace(id, std::move(state)).second) return false;
+    changes.ports.insert(id);
+  }
+  return true;
+}
+
+std::optional<std::pair<of::FlowKey, of::FlowBody>> Compiler::canonical(const std::string& bridge,
+                                                                        const of::FlowKey& key,
+                                                                        const of::FlowBody& body,
+                                                                        const Known& known) {
+  const auto is_known = [&](const of::FlowSet& flows) {
+    const auto found = flows.find(key);
+    return found != flows.end() && found->second == body;
+  };
+  const auto reported = known.find(bridge);
+  if (reported != known.end() && reported->second != nullptr && is_known(*reported->second))
+    return std::pair(key, body);
+  if (before_ != nullptr) {
+    const auto before = before_->flows.find(bridge);
+    if (before != before_->flows.end() && is_known(before->second)) return std::pair(key, body);
+  }
+  auto made = canonical_(key, body);
+  if (made) return *std::move(made);
+  rejected_.push_back(fmt::format("bridge {}: {}", bridge, made.error().message));
+  return std::nullopt;
+}
+
+}  // namespace ml2

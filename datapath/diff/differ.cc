@@ -1,0 +1,116 @@
+#include "datapath/diff/differ.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "datapath/base/delta.h"
+#include "datapath/openflow/pipeline.h"
+
+namespace ml2 {
+namespace {
+
+// Whether a learned flow may be right or wrong by this flow.
+bool judges_learned(const of::FlowKey& key) {
+  return key.table != of::number(of::TunTable::UcastToTun) && key.table != of::number(of::TunTable::ArpResponder) &&
+         key.table != of::number(of::TunTable::FloodToTun);
+}
+
+}  // namespace
+
+Plan Differ::update(const Desired& desired, const DesiredChanges& desired_changes, const ovsdb::Vswitch& vswitch,
+                    const ovsdb::VswitchChanges& vswitch_changes,
+                    const std::map<std::string, const of::FlowSet*>& flows, const FlowChanges& flow_changes,
+                    const fp::Tables* fast_path, const nl::Snapshot* kernel) {
+  Plan plan;
+  const Sides sides{.desired = desired, .vswitch = vswitch, .flows = flows};
+  Suspects suspects;
+  std::erase_if(bridges_, [&](const auto& entry) { return !desired.flows.contains(entry.first); });
+  for (const auto& [name, wanted] : desired.flows) {
+    suspect_flows(name, sides, desired_changes, flow_changes);
+    suspects.flows.emplace(name, std::move(bridges_[name].suspects));
+  }
+  diff_flows(sides, &suspects, plan);
+  for (const auto& [name, wanted] : desired.flows) {
+    Bridge& bridge = bridges_[name];
+    bridge.suspects = std::move(suspects.flows[name]);
+    if (bridge.read) settle(bridge, wanted, *flows.at(name));
+  }
+
+  const bool all_rows = desired_changes.all || vswitch_changes.all || !rows_read_;
+  if (!all_rows) {
+    suspects.ports = std::move(unsettled_);
+    suspects.ports.insert(desired_changes.vifs.begin(), desired_changes.vifs.end());
+    suspects.ports.insert(vswitch_changes.ports.begin(), vswitch_changes.ports.end());
+    for (const std::string& interface : vswitch_changes.interfaces) {
+      const auto port = vswitch.interface_port.find(interface);
+      if (port != vswitch.interface_port.end()) suspects.ports.insert(port->second);
+    }
+  }
+  unsettled_.clear();
+  diff_rows(sides, all_rows ? nullptr : &suspects, plan, &unsettled_);
+  rows_read_ = vswitch.root.has_value();
+  diff_fast_path(desired, fast_path, kernel, plan);
+  return plan;
+}
+
+void Differ::suspect_flows(const std::string& name, const Sides& sides, const DesiredChanges& desired_changes,
+                           const FlowChanges& flow_changes) {
+  Bridge& bridge = bridges_[name];
+  const of::FlowSet& wanted = sides.desired.flows.at(name);
+  const auto found = sides.flows.find(name);
+  const of::FlowSet* there = found == sides.flows.end() ? nullptr : found->second;
+  if (there == nullptr) {  // all of them are pending; nothing is compared
+    bridge = {};
+    return;
+  }
+  const std::optional<std::uint64_t> incumbent = incumbent_cookie(wanted, *there);
+  const auto actual = flow_changes.find(name);
+  const bool all = desired_changes.all || !bridge.read || incumbent != bridge.incumbent ||
+                   actual == flow_changes.end() || !actual->second;
+  bridge.read = true;
+  bridge.incumbent = incumbent;
+  if (all) {
+    bridge.learned.clear();
+    bridge.suspects.clear();
+    const Delta<of::FlowKey, of::FlowBody> changes = delta(wanted, *there);
+    for (const auto* list : {&changes.add, &changes.change, &changes.remove}) {
+      for (const auto& [key, body] : *list) bridge.suspects.insert(bridge.suspects.end(), key);
+    }
+    for (const auto& [key, body] : changes.remove) {
+      if (is_learned(key, body)) bridge.learned.insert(key);
+    }
+    return;
+  }
+  note_learned(bridge, *there, *actual->second);
+  bridge.suspects.insert(actual->second->begin(), actual->second->end());
+  const auto changed = desired_changes.flows.find(name);
+  if (changed == desired_changes.flows.end()) return;
+  bridge.suspects.insert(changed->second.begin(), changed->second.end());
+  if (std::any_of(changed->second.begin(), changed->second.end(), judges_learned)) {
+    bridge.suspects.insert(bridge.learned.begin(), bridge.learned.end());
+  }
+}
+
+void Differ::note_learned(Bridge& bridge, const of::FlowSet& there, const std::set<of::FlowKey>& changed) const {
+  for (const of::FlowKey& key : changed) {
+    const auto flow = there.find(key);
+    if (flow != there.end() && is_learned(key, flow->second)) {
+      bridge.learned.insert(key);
+    } else {
+      bridge.learned.erase(key);
+    }
+  }
+}
+
+// Keeps the suspects that are not as they shall be, of those that are ours to change.
+void Differ::settle(Bridge& bridge, const of::FlowSet& wanted, const of::FlowSet& there) {
+  std::erase_if(bridge.suspects, [&](const of::FlowKey& key) {
+    const auto flow = there.find(key);
+    const auto desired = wanted.find(key);
+    if (desired != wanted.end()) return flow != there.end() && flow->second == desired->second;
+    if (flow == there.end() || !is_removable(flow->second.cookie, bridge.incumbent)) return true;
+    return is_learned(key, flow->second) && learned_rightly(key, flow->second, wanted);
+  });
+}
+
+}  // namespace ml2

@@ -1,0 +1,43 @@
+// Follower: Compiler and Differ beside an agent's loop that computes everything from nothing; both must always agree.
+//
+// Where in the walk: World has one: whatever a state list or a random walk does, after each round what was reached by
+//   changes alone is compared with what compile() and diff() make of the whole.
+// Threading: none. Failure: gtest failures that name what differs.
+// What it does not do: no database: what has changed it finds out by comparing.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "datapath/compile/compiler.h"
+#include "datapath/diff/differ.h"
+
+namespace ml2::testing {
+
+[[nodiscard]] ovsdb::VswitchChanges changes_between(const ovsdb::Vswitch& before, const ovsdb::Vswitch& now);
+
+class Follower {
+ public:
+  Follower();
+
+  // The same input as compile() and diff() had, and what they made of it.
+  void follow(const Intent& intent, const ovsdb::Vswitch& vswitch, const std::set<IpAddress>& addresses,
+              const std::map<std::string, const of::FlowSet*>& flows, const Desired& desired, const Plan& plan);
+  [[nodiscard]] std::uint64_t steps() const { return steps_; }
+  // Of these: how often everything was compiled.
+  [[nodiscard]] std::uint64_t from_nothing() const { return compiler_.from_nothing(); }
+
+ private:
+  Compiler compiler_;
+  Differ differ_;
+  Facts facts_;
+  std::uint64_t steps_ = 0;
+  // What it saw the last time.
+  std::optional<Intent> intent_;
+  ovsdb::Vswitch vswitch_;
+  std::map<std::string, of::FlowSet> flows_;
+};
+
+}  // namespace ml2::testing
