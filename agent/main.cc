@@ -4,6 +4,7 @@
 // on, and the next start finds everything as it was.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <malloc.h>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -286,12 +287,8 @@ void Agent::read_signals() {
 // One line for `systemctl status`.
 std::string Agent::summary() const {
   if (!reconciler_->in_sync()) return fmt::format("waiting: {}", fmt::join(reconciler_->gate(), "; "));
-  std::size_t active = 0;
-  for (const auto& [id, report] : reconciler_->port_reports()) {
-    if (report.status == intent::PortStatus::Active) ++active;
-  }
   const std::size_t problems = reconciler_->problems().size();
-  return fmt::format("{} of {} ports wired{}", active, reconciler_->port_reports().size(),
+  return fmt::format("{} of {} ports wired{}", reconciler_->active_ports(), reconciler_->port_reports().size(),
                      problems == 0 ? "" : fmt::format("; {} problems, see ml2ctl status", problems));
 }
 
@@ -338,6 +335,7 @@ Result<std::string> Agent::cleanup(const Flags& flags) {
 
 void Agent::loop(control::Notify& notify) {
   notify.send("READY=1");
+  std::uint64_t trimmed_after = 0;  // times that everything was compiled
   while (true) {
     read_signals();
     control_->run();
@@ -346,6 +344,11 @@ void Agent::loop(control::Notify& notify) {
       return;
     }
     reconciler_->run();
+    // What it takes to read and compile everything is needed no more.
+    if (const auto times = reconciler_->counters().from_nothing; times != trimmed_after && reconciler_->converged()) {
+      malloc_trim(0);
+      trimmed_after = times;
+    }
     commands_->run();
     if (metrics_) metrics_->run(*reconciler_, kVersion);
     notify.status(summary());

@@ -62,11 +62,14 @@ class IntentSource {
   [[nodiscard]] virtual const Intent* intent() const = 0;
   // Grows whenever intent() changes.
   [[nodiscard]] virtual std::uint64_t sequence() const = 0;
+  // In what intent() may differ from what it was at number `sequence`; `all` when nobody knows.
+  [[nodiscard]] virtual IntentChanges changes_since(std::uint64_t sequence) const = 0;
   // The number of the last request to say when all changes so far are carried out (NodeReport::applied says it). A new
   // number alone does not move sequence(). 0: nobody has asked.
   [[nodiscard]] virtual std::int64_t generation() const { return 0; }
-  // The source writes what differs from what it holds; cheap when nothing does.
-  virtual void report(NodeReport report) = 0;
+  // The source writes what differs from what it holds; cheap when nothing does. `report.ports` is not looked at:
+  // `ports` are the ports as they stand, which differ from the last call's in `changed` (nullptr: anywhere).
+  virtual void report(NodeReport report, const std::map<Uuid, PortReport>& ports, const std::set<Uuid>* changed) = 0;
   [[nodiscard]] virtual SourceStatus status() const = 0;
   // Why a port is not one of intent()'s, and what to do, for an interface here that says it is that port; empty when
   // nothing is wrong (it is about to come).

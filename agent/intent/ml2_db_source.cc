@@ -24,27 +24,64 @@ void wake_at(Monotonic when, Monotonic now) {
 }  // namespace
 
 Ml2DbSource::Ml2DbSource(ovsdb::Database& database, const Clock& clock, Options options)
-    : database_(database), clock_(clock), options_(std::move(options)), started_at_(unix_seconds(clock.wall())) {}
+    : database_(database),
+      clock_(clock),
+      options_(std::move(options)),
+      started_at_(unix_seconds(clock.wall())),
+      reading_(options_.node) {}
 
 void Ml2DbSource::read() {
   const ovsdb::Snapshot* snapshot = database_.snapshot();
   if (snapshot == nullptr || database_.sequence() == seen_) return;
+  const auto rows = read_ ? database_.changes_since(seen_) : std::nullopt;
   seen_ = database_.sequence();
-  rows_ = ovsdb::read_ml2(*snapshot);
-  generation_ = rows_.globals.empty() ? 0 : rows_.globals.begin()->second.sequence;
-  Intent intent = read_intent(rows_, options_.node);
-  write_due_ = true;  // somebody may have written over a status of ours
-  if (intent_ && *intent_ == intent) return;
-  for (const auto& [port, reason] : intent.refused) {
-    if (intent_ && intent_->refused.contains(port) && intent_->refused.at(port) == reason) continue;
-    log::warn("intent", "port {}: {}; this port is left out, the others go on", port.to_string(), reason);
-  }
-  intent_ = std::move(intent);
+  std::map<Uuid, std::string> refused;
+  if (!rows) refused = reading_.intent().refused;
+  const Ml2Reading::News news = reading_.update(*snapshot, rows);
+  const auto& globals = reading_.rows().globals;
+  generation_ = globals.empty() ? 0 : globals.begin()->second.sequence;
+  // Somebody may have written over a status of ours.
+  if (news.all) write_soon(nullptr);
+  if (news.hosts || !news.ports.empty()) write_soon(&news.ports);
+  if (std::exchange(read_, true) && news.intent.empty()) return;
+  const Intent& intent = reading_.intent();
+  const auto tell = [&](const Uuid& port) {
+    const auto now = intent.refused.find(port);
+    if (now == intent.refused.end()) return;
+    const auto before = refused.find(port);
+    if (before != refused.end() && before->second == now->second) return;
+    log::warn("intent", "port {}: {}; this port is left out, the others go on", port.to_string(), now->second);
+  };
+  for (const Uuid& port : news.intent.ports) tell(port);
   ++sequence_;
+  if (news.intent.all) {
+    port_log_.add_all(sequence_);
+    remote_log_.add_all(sequence_);
+    return;
+  }
+  for (const Uuid& port : news.intent.ports) port_log_.add(sequence_, port);
+  for (const Segment& segment : news.intent.remote) remote_log_.add(sequence_, segment);
+}
+
+IntentChanges Ml2DbSource::changes_since(std::uint64_t sequence) const {
+  auto ports = port_log_.since(sequence);
+  auto remote = remote_log_.since(sequence);
+  if (!ports || !remote) return {.all = true};
+  return {.ports = *std::move(ports), .remote = *std::move(remote), .problems = sequence != sequence_};
+}
+
+// `ports`: those that may differ from their rows; nullptr: any.
+void Ml2DbSource::write_soon(const std::set<Uuid>* ports) {
+  write_due_ = true;
+  if (ports == nullptr) {
+    ports_due_.reset();
+  } else if (ports_due_) {
+    ports_due_->insert(ports->begin(), ports->end());
+  }
 }
 
 void Ml2DbSource::write() {
-  if (!report_ || !intent_ || database_.busy()) return;
+  if (!report_ || !read_ || database_.busy()) return;
   const Monotonic now = clock_.now();
   if (now >= next_heartbeat_) write_due_ = true;
   if (!write_due_ || now < next_write_ || !database_.status().connected) return;
@@ -52,17 +89,19 @@ void Ml2DbSource::write() {
                         .started_at = started_at_,
                         .now = unix_seconds(clock_.wall()),
                         .report_interval = options_.report_interval.count()};
-  std::string taken = name_taken(rows_, options_.node, *report_, stamp);
+  std::string taken = name_taken(reading_.rows(), options_.node, *report_, stamp);
   if (taken != name_taken_) {
     name_taken_ = std::move(taken);
-    ++sequence_;  // so that it is told
+    ++sequence_;  // so that it is told; what the intent says is the same
   }
   if (!name_taken_.empty()) {
     write_due_ = false;
     next_heartbeat_ = now + options_.report_interval;  // look again then
     return;
   }
-  const ovsdb::Transaction transaction = write_back(rows_, options_.node, *report_, stamp);
+  const ovsdb::Transaction transaction =
+      write_back(reading_.rows(), options_.node, *report_, stamp, ports_due_ ? &*ports_due_ : nullptr);
+  ports_due_.emplace();  // whether it was carried out, its outcome says
   write_due_ = false;
   next_heartbeat_ = now + options_.report_interval;
   if (transaction.empty()) return;
@@ -70,7 +109,7 @@ void Ml2DbSource::write() {
     log::warn("intent", "cannot report to the ML2 database: {}", sent.error().message);
     pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
     next_write_ = now + pause_;
-    write_due_ = true;
+    write_soon(nullptr);
   }
 }
 
@@ -83,7 +122,7 @@ void Ml2DbSource::run() {
       // Once more from the rows as they are then. Said once per failure, and failures are a pause apart.
       pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
       next_write_ = clock_.now() + pause_;
-      write_due_ = true;
+      write_soon(nullptr);
       log::warn("intent", "the ML2 database did not take a report: {}; next try in {} ms",
                 outcome->status.error().message, pause_.count());
     }
@@ -94,20 +133,40 @@ void Ml2DbSource::run() {
 
 void Ml2DbSource::wait() {
   database_.wait();
-  if (!report_ || !intent_ || database_.busy() || !database_.status().connected) return;
+  if (!report_ || !read_ || database_.busy() || !database_.status().connected) return;
   const Monotonic now = clock_.now();
   wake_at(write_due_ ? std::max(next_write_, now) : std::max(next_heartbeat_, next_write_), now);
 }
 
-void Ml2DbSource::report(NodeReport report) {
-  if (report_ && *report_ == report) return;
+void Ml2DbSource::report(NodeReport report, const std::map<Uuid, PortReport>& ports, const std::set<Uuid>* changed) {
+  // The ports are thousands, and few of them change at a time.
+  if (report_) report.ports = std::exchange(report_->ports, {});
+  std::set<Uuid> due;
+  if (changed == nullptr || !report_) {
+    report.ports = ports;
+  } else {
+    for (const Uuid& id : *changed) {
+      const auto port = ports.find(id);
+      if (port == ports.end()) {
+        report.ports.erase(id);
+      } else {
+        report.ports.insert_or_assign(id, port->second);
+      }
+    }
+    due = *changed;
+  }
+  std::map<Uuid, PortReport> kept = std::exchange(report.ports, {});
+  const bool same = report_ && *report_ == report && changed != nullptr && due.empty();
+  const bool all = changed == nullptr || !report_;
   report_ = std::move(report);
-  write_due_ = true;
+  report_->ports = std::move(kept);
+  if (same) return;
+  write_soon(all ? nullptr : &due);
   write();
 }
 
 std::string Ml2DbSource::why_not_here(const Uuid& port) const {
-  return intent::why_not_here(rows_, options_.node.host, port);
+  return intent::why_not_here(reading_.rows(), reading_.index(), options_.node.host, port);
 }
 
 SourceStatus Ml2DbSource::status() const {

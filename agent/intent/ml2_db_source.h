@@ -10,14 +10,17 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "agent/intent/intent_source.h"
 #include "agent/intent/ml2_intent.h"
+#include "agent/intent/ml2_reading.h"
+#include "datapath/base/change_log.h"
 #include "datapath/base/clock.h"
 #include "ovsdb/database.h"
-#include "ovsdb/ml2_rows.h"
 
 namespace ml2::intent {
 
@@ -33,30 +36,35 @@ class Ml2DbSource final : public IntentSource {
 
   void run() override;
   void wait() override;
-  [[nodiscard]] const Intent* intent() const override { return intent_ ? &*intent_ : nullptr; }
+  [[nodiscard]] const Intent* intent() const override { return read_ ? &reading_.intent() : nullptr; }
   [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
   [[nodiscard]] std::int64_t generation() const override { return generation_; }
-  void report(NodeReport report) override;
+  [[nodiscard]] IntentChanges changes_since(std::uint64_t sequence) const override;
+  void report(NodeReport report, const std::map<Uuid, PortReport>& ports, const std::set<Uuid>* changed) override;
   [[nodiscard]] SourceStatus status() const override;
   [[nodiscard]] std::string why_not_here(const Uuid& port) const override;
 
  private:
   void read();
   void write();
+  void write_soon(const std::set<Uuid>* ports);
 
   ovsdb::Database& database_;
   const Clock& clock_;
   Options options_;
   std::int64_t started_at_;  // seconds since 1970
-  ovsdb::Ml2Rows rows_;
-  std::optional<Intent> intent_;
+  Ml2Reading reading_;
+  bool read_ = false;  // once
   std::uint64_t sequence_ = 0;
+  ChangeLog<Uuid> port_log_;  // of sequence_
+  ChangeLog<Segment> remote_log_;
   std::string name_taken_;  // why nothing is written; empty otherwise
   std::int64_t generation_ = 0;
-  std::uint64_t seen_ = 0;  // the database's sequence that rows_ was read at
+  std::uint64_t seen_ = 0;  // the database's sequence that reading_ was read at
   std::optional<NodeReport> report_;
   bool write_due_ = false;
-  Monotonic next_write_{};  // not before: after a failure
+  std::optional<std::set<Uuid>> ports_due_;  // ports whose rows may differ from report_; nullopt: any
+  Monotonic next_write_{};                   // not before: after a failure
   Monotonic next_heartbeat_{};
   std::chrono::milliseconds pause_{0};
 };

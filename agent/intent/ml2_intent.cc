@@ -60,9 +60,8 @@ Result<Segment> read_segment(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding
   return segment;
 }
 
-Result<Port> read_port(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& binding, const ovsdb::Ml2Port& row,
-                       const std::map<Uuid, std::vector<const ovsdb::Ml2FixedIp*>>& fixed_ips,
-                       const NodeConfig& node) {
+Result<Port> read_port(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const ovsdb::Ml2Binding& binding,
+                       const ovsdb::Ml2Port& row, const NodeConfig& node) {
   auto segment = read_segment(rows, binding, row);
   if (!segment) return forward_error(segment);
   const auto mac = Mac::parse(row.mac_address);
@@ -96,17 +95,16 @@ Result<Port> read_port(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& bind
       port.mtu = static_cast<std::uint16_t>(network->second.mtu);
     }
   }
-  if (const auto ips = fixed_ips.find(row.uuid); ips != fixed_ips.end()) {
-    for (const ovsdb::Ml2FixedIp* fixed_ip : ips->second) {
-      const auto address = IpAddress::parse(fixed_ip->ip_address);
-      if (!address) {
-        return invalid(fmt::format("Fixed_IP {}: ip_address \"{}\" is no IPv4 or IPv6 address",
-                                   fixed_ip->uuid.to_string(), text::printable(fixed_ip->ip_address, 40)));
-      }
-      port.fixed_ips.push_back(*address);
+  for (const Uuid& id : referrers(index.port_fixed_ips, row.uuid)) {
+    const ovsdb::Ml2FixedIp& fixed_ip = rows.fixed_ips.at(id);
+    const auto address = IpAddress::parse(fixed_ip.ip_address);
+    if (!address) {
+      return invalid(fmt::format("Fixed_IP {}: ip_address \"{}\" is no IPv4 or IPv6 address", id.to_string(),
+                                 text::printable(fixed_ip.ip_address, 40)));
     }
-    std::sort(port.fixed_ips.begin(), port.fixed_ips.end());
+    port.fixed_ips.push_back(*address);
   }
+  std::sort(port.fixed_ips.begin(), port.fixed_ips.end());
   if (binding.vif_type == "vhostuser" && node.fast_path.enabled) {
     // The path becomes a device of the fast path: only the one that this host's ini says.
     const std::string expected =
@@ -125,6 +123,26 @@ Result<Port> read_port(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Binding& bind
   if (!pairs) return forward_error(pairs);
   port.allowed_address_pairs = std::move(*pairs);
   return port;
+}
+
+// The bound ports of a network, those of other hosts too.
+std::map<Uuid, BoundPort> bound_ports(const ovsdb::Ml2Rows& rows, const Ml2Index& index,
+                                      const std::map<Uuid, const ovsdb::Ml2Binding*>& bindings) {
+  std::map<Uuid, BoundPort> ports;
+  for (const auto& [id, binding] : bindings) {
+    if (binding->status != "ACTIVE" || !binding->segment || binding->host.empty()) continue;
+    const ovsdb::Ml2Port& row = rows.ports.at(binding->port);
+    const auto [at, added] =
+        ports.emplace(row.uuid, BoundPort{&row, binding, Mac::parse(text::lower(row.mac_address)), {}});
+    if (!added) continue;
+    for (const Uuid& ip : referrers(index.port_fixed_ips, row.uuid)) {
+      if (const auto address = IpAddress::parse(rows.fixed_ips.at(ip).ip_address)) {
+        at->second.addresses.push_back(*address);
+      }
+    }
+    std::sort(at->second.addresses.begin(), at->second.addresses.end());
+  }
+  return ports;
 }
 
 void read_vteps(const ovsdb::Ml2Rows& rows, Intent& intent) {
@@ -269,30 +287,51 @@ void write_host(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeRe
 
 }  // namespace
 
-Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node) {
-  Intent intent{.node = node, .complete = true};
-  std::map<Uuid, std::vector<const ovsdb::Ml2FixedIp*>> fixed_ips;
-  for (const auto& [uuid, fixed_ip] : rows.fixed_ips) fixed_ips[fixed_ip.port].push_back(&fixed_ip);
-  Neighbourhood here;  // the segments that ports are bound to here
-  for (const auto& [uuid, binding] : rows.bindings) {
-    if (binding.host != node.host || binding.status != "ACTIVE") continue;
-    const auto row = rows.ports.find(binding.port);
-    if (row == rows.ports.end()) continue;
-    if (binding.vif_type == "unbound") continue;  // whoever set the host is about to bind it
-    if (binding.vif_type == "binding_failed") {
-      intent.refused.emplace(row->first, binding.failure.empty() ? "the port could not be bound" : binding.failure);
+NetworkIntent read_network(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node,
+                           const Uuid& network) {
+  NetworkIntent here;
+  std::map<Uuid, const ovsdb::Ml2Binding*> bindings;
+  for (const Uuid& port : referrers(index.network_ports, network)) {
+    for (const Uuid& id : referrers(index.port_bindings, port)) bindings.emplace(id, &rows.bindings.at(id));
+  }
+  for (const auto& [uuid, binding] : bindings) {
+    if (binding->host != node.host || binding->status != "ACTIVE") continue;
+    if (binding->vif_type == "unbound") continue;  // whoever set the host is about to bind it
+    const ovsdb::Ml2Port& row = rows.ports.at(binding->port);
+    if (binding->vif_type == "binding_failed") {
+      here.refused.emplace(row.uuid, binding->failure.empty() ? "the port could not be bound" : binding->failure);
       continue;
     }
-    auto port = read_port(rows, binding, row->second, fixed_ips, node);
+    auto port = read_port(rows, index, *binding, row, node);
     if (port) {
-      here.segments.emplace(*binding.segment, port->segment);
-      intent.ports.insert_or_assign(row->first, std::move(*port));
+      here.segments.emplace(*binding->segment, port->segment);
+      here.ports.insert_or_assign(row.uuid, std::move(*port));
     } else {
-      intent.refused.insert_or_assign(row->first, port.error().message);
+      here.refused.insert_or_assign(row.uuid, port.error().message);
     }
   }
+  if (here.segments.empty()) return here;  // what others have of it is none of ours
+  read_neighbours(rows, index, node, network, bound_ports(rows, index, bindings), here);
+  return here;
+}
+
+void read_hosts(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, Intent& intent) {
+  intent.vteps.clear();
   read_vteps(rows, intent);
-  read_neighbours(rows, here, intent);
+  find_same_endpoint(rows, hosts, intent.node, intent.problems);
+}
+
+Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node) {
+  Intent intent{.node = node, .complete = true};
+  const Ml2Index index = index_of(rows, node.host);
+  for (const auto& [network, ports] : index.network_ports) {
+    NetworkIntent here = read_network(rows, index, node, network);
+    intent.ports.merge(here.ports);
+    intent.refused.merge(here.refused);
+    intent.remote.merge(here.remote);
+    intent.problems.merge(here.problems);
+  }
+  read_hosts(rows, index.hosts, intent);
   return intent;
 }
 
@@ -316,17 +355,24 @@ std::string name_taken(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const
 }
 
 ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
-                              const HostStamp& stamp) {
+                              const HostStamp& stamp, const std::set<Uuid>* ports) {
   ovsdb::Transaction transaction;
   transaction.comment = fmt::format("ml2-agent: {} reports", node.host);
   write_host(rows, node, report, stamp, transaction);
-  for (const auto& [id, port] : report.ports) {
+  const auto write_port = [&](const Uuid& id, const PortReport& port) {
     const auto row = rows.ports.find(id);
-    if (row == rows.ports.end()) continue;
+    if (row == rows.ports.end()) return;
     const char* status = status_word(port.status);
-    if (row->second.status == status && row->second.status_reason == port.reason) continue;
+    if (row->second.status == status && row->second.status_reason == port.reason) return;
     transaction.operations.emplace_back(ovsdb::RowUpdate{
         "Port", id, {{"status", ovsdb::Datum::of(status)}, {"status_reason", ovsdb::Datum::of(port.reason)}}});
+  };
+  if (ports == nullptr) {
+    for (const auto& [id, port] : report.ports) write_port(id, port);
+    return transaction;
+  }
+  for (const Uuid& id : *ports) {
+    if (const auto port = report.ports.find(id); port != report.ports.end()) write_port(id, port->second);
   }
   return transaction;
 }

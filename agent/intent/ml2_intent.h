@@ -8,9 +8,12 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "agent/intent/intent_source.h"
+#include "agent/intent/ml2_index.h"
+#include "agent/intent/ml2_remote.h"
 #include "datapath/model/intent.h"
 #include "ovsdb/ml2_rows.h"
 #include "ovsdb/transaction.h"
@@ -19,6 +22,11 @@ namespace ml2::intent {
 
 // The part of the database that concerns `node.host`. `complete` is true in the result.
 [[nodiscard]] Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node);
+// Its parts: what one network's rows say, which depends on them and on the hosts only; and what the hosts say, into
+// `intent.vteps` and `intent.problems`.
+[[nodiscard]] NetworkIntent read_network(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node,
+                                         const Uuid& network);
+void read_hosts(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, Intent& intent);
 
 struct HostStamp {
   std::string version;                // of the agent
@@ -34,7 +42,9 @@ struct HostStamp {
 
 // What differs between the rows and the report: the host's own row, and status and status_reason of the ports bound
 // to it. Nothing else is ever written. The heartbeat alone is written when it is older than the report interval.
+// `ports`: of the report those that may differ from their rows; nullptr: any.
 [[nodiscard]] ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const NodeConfig& node,
-                                            const NodeReport& report, const HostStamp& stamp);
+                                            const NodeReport& report, const HostStamp& stamp,
+                                            const std::set<Uuid>* ports = nullptr);
 
 }  // namespace ml2::intent

@@ -23,44 +23,6 @@ std::string name_of_network(const ovsdb::Ml2Rows& rows, const Uuid& network) {
   return named ? text::printable(found->second.name, 60) : network.to_string();
 }
 
-// A port of one of this node's networks, whichever host it is bound to.
-struct BoundPort {
-  const ovsdb::Ml2Port* row = nullptr;
-  const ovsdb::Ml2Binding* binding = nullptr;
-  std::optional<Mac> mac;
-  std::vector<IpAddress> addresses;  // sorted
-};
-
-// By network, in the order of their ids.
-using BoundPorts = std::map<Uuid, std::map<Uuid, BoundPort>>;
-
-BoundPorts bound_ports(const ovsdb::Ml2Rows& rows, const Neighbourhood& here) {
-  BoundPorts result;
-  for (const auto& [id, segment] : here.segments) result[segment.network];
-  for (const auto& [id, binding] : rows.bindings) {
-    if (binding.status != "ACTIVE" || !binding.segment || binding.host.empty()) continue;
-    const auto port = rows.ports.find(binding.port);
-    if (port == rows.ports.end()) continue;
-    const auto network = result.find(port->second.network);
-    if (network == result.end()) continue;
-    network->second.emplace(
-        port->first, BoundPort{&port->second, &binding, Mac::parse(text::lower(port->second.mac_address)), {}});
-  }
-  for (const auto& [id, fixed_ip] : rows.fixed_ips) {
-    const auto row = rows.ports.find(fixed_ip.port);
-    if (row == rows.ports.end()) continue;
-    const auto network = result.find(row->second.network);
-    if (network == result.end()) continue;
-    const auto port = network->second.find(fixed_ip.port);
-    if (port == network->second.end()) continue;
-    if (const auto address = IpAddress::parse(fixed_ip.ip_address)) port->second.addresses.push_back(*address);
-  }
-  for (auto& [network, ports] : result) {
-    for (auto& [id, port] : ports) std::sort(port.addresses.begin(), port.addresses.end());
-  }
-  return result;
-}
-
 // Which of two ports keeps what both have: the lower one.
 std::tuple<bool, bool, Uuid> rank(const BoundPort& port) {
   return {port.row->status != "ACTIVE", port.row->status == "ERROR", port.row->uuid};
@@ -118,61 +80,24 @@ Shared shared_of(const ovsdb::Ml2Rows& rows, const std::map<Uuid, BoundPort>& po
   return shared;
 }
 
-struct OtherHost {
-  const ovsdb::Ml2Host* row = nullptr;
-  std::map<NetworkType, const ovsdb::Ml2Endpoint*> endpoints;
-};
-
-std::map<std::string, OtherHost> other_hosts(const ovsdb::Ml2Rows& rows, const std::string& own) {
-  std::map<std::string, OtherHost> hosts;
-  for (const auto& [uuid, row] : rows.hosts) {
-    if (row.name == own) continue;
-    OtherHost& host = hosts[row.name];
-    host.row = &row;
-    for (const Uuid& id : row.endpoints) {
-      const auto endpoint = rows.endpoints.find(id);
-      if (endpoint == rows.endpoints.end()) continue;
-      if (const auto type = parse_network_type(endpoint->second.tunnel_type)) {
-        host.endpoints.emplace(*type, &endpoint->second);
-      }
-    }
-  }
-  return hosts;
-}
-
-void same_endpoint(const std::map<std::string, OtherHost>& hosts, Intent& intent) {
-  if (!intent.node.local_ip) return;
-  for (const auto& [name, host] : hosts) {
-    for (const NetworkType type : intent.node.tunnel_types) {
-      const auto endpoint = host.endpoints.find(type);
-      if (endpoint == host.endpoints.end()) continue;
-      if (IpAddress::parse(endpoint->second->ip_address) != intent.node.local_ip) continue;
-      intent.problems.insert(
-          fmt::format("local_ip {} is already the {} endpoint of host {}: this node's is not announced; give one of "
-                      "the two another [ovs] local_ip",
-                      endpoint->second->ip_address, to_string(type), text::printable(name, 60)));
-    }
-  }
-}
-
 // The VTEP of the host of a port of `segment`; what does not fit is said.
-std::optional<IpAddress> vtep_of(const ovsdb::Ml2Rows& rows, const std::map<std::string, OtherHost>& hosts,
-                                 const std::string& name, const Segment& segment, Intent& intent) {
+std::optional<IpAddress> vtep_of(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, const std::string& name,
+                                 const Segment& segment, std::set<std::string>& problems) {
   const auto host = hosts.find(name);
-  if (host == hosts.end() || host->second.row->heartbeat == 0) return std::nullopt;  // its agent has yet to report
+  if (host == hosts.end()) return std::nullopt;
+  const ovsdb::Ml2Host& row = rows.hosts.at(host->second.row);
+  if (row.heartbeat == 0) return std::nullopt;  // its agent has yet to report
   const auto endpoint = host->second.endpoints.find(segment.type);
   const std::string type(to_string(segment.type));
   if (endpoint == host->second.endpoints.end()) {
-    intent.problems.insert(fmt::format(
+    problems.insert(fmt::format(
         "host {} has ports of network {}, but announces no {} endpoint (its tunnel_types: {}): no traffic to it; set "
         "[agent] tunnel_types and [ovs] local_ip there",
         text::printable(name, 60), name_of_network(rows, segment.network), type,
-        host->second.row->tunnel_types.empty()
-            ? "none"
-            : text::printable(fmt::format("{}", fmt::join(host->second.row->tunnel_types, ",")))));
+        row.tunnel_types.empty() ? "none" : text::printable(fmt::format("{}", fmt::join(row.tunnel_types, ",")))));
     return std::nullopt;
   }
-  return IpAddress::parse(endpoint->second->ip_address);
+  return IpAddress::parse(rows.endpoints.at(endpoint->second).ip_address);
 }
 
 // EUI-64 (RFC 4291 appendix A): by it a router is known to its network (RFC 4861 section 4.2).
@@ -202,10 +127,11 @@ RemotePort remote_port(const BoundPort& port, const IpAddress& vtep, const Share
   return result;
 }
 
-std::set<IpAddress> gateways_of(const ovsdb::Ml2Rows& rows, const BoundPorts& networks) {
+std::set<IpAddress> gateways_of(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const Uuid& network) {
   std::set<IpAddress> gateways;
-  for (const auto& [id, subnet] : rows.subnets) {
-    if (!subnet.gateway_ip || !networks.contains(subnet.network)) continue;
+  for (const Uuid& id : referrers(index.network_subnets, network)) {
+    const ovsdb::Ml2Subnet& subnet = rows.subnets.at(id);
+    if (!subnet.gateway_ip) continue;
     if (const auto address = IpAddress::parse(*subnet.gateway_ip)) gateways.insert(*address);
   }
   return gateways;
@@ -241,55 +167,67 @@ Result<std::vector<AddressPair>> read_address_pairs(const ovsdb::Ml2Rows& rows, 
   return pairs;
 }
 
-void read_neighbours(const ovsdb::Ml2Rows& rows, const Neighbourhood& here, Intent& intent) {
-  const std::map<std::string, OtherHost> hosts = other_hosts(rows, intent.node.host);
-  same_endpoint(hosts, intent);
-  const BoundPorts networks = bound_ports(rows, here);
-  const std::set<IpAddress> gateways = intent.node.nd_responder ? gateways_of(rows, networks) : std::set<IpAddress>();
-  if (intent.node.l2_population) {
+void find_same_endpoint(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, const NodeConfig& node,
+                        std::set<std::string>& problems) {
+  if (!node.local_ip) return;
+  for (const auto& [name, host] : hosts) {
+    for (const NetworkType type : node.tunnel_types) {
+      const auto endpoint = host.endpoints.find(type);
+      if (endpoint == host.endpoints.end()) continue;
+      const std::string& address = rows.endpoints.at(endpoint->second).ip_address;
+      if (IpAddress::parse(address) != node.local_ip) continue;
+      problems.insert(
+          fmt::format("local_ip {} is already the {} endpoint of host {}: this node's is not announced; give one of "
+                      "the two another [ovs] local_ip",
+                      address, to_string(type), text::printable(name, 60)));
+    }
+  }
+}
+
+void read_neighbours(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node, const Uuid& network,
+                     const std::map<Uuid, BoundPort>& ports, NetworkIntent& here) {
+  const std::set<IpAddress> gateways = node.nd_responder ? gateways_of(rows, index, network) : std::set<IpAddress>();
+  if (node.l2_population) {
     for (const auto& [id, segment] : here.segments) {
-      if (is_tunnel(segment.type)) intent.remote[segment];
+      if (is_tunnel(segment.type)) here.remote[segment];
     }
   }
-  for (const auto& [network, ports] : networks) {
-    const std::map<Uuid, std::string> twins = find_twins(ports);
-    for (const auto& [id, reason] : twins) {
-      if (intent.ports.erase(id) != 0) intent.refused.insert_or_assign(id, reason);
-    }
-    const Shared shared = intent.node.l2_population ? shared_of(rows, ports) : Shared();
-    for (const auto& [id, port] : ports) {
-      const auto segment = here.segments.find(*port.binding->segment);
-      if (port.binding->host == intent.node.host || segment == here.segments.end()) continue;
-      if (!is_tunnel(segment->second.type) || !intent.node.tunnel_types.contains(segment->second.type)) continue;
-      const auto vtep = vtep_of(rows, hosts, port.binding->host, segment->second, intent);
-      // As the incumbent's: of ports that are wired; whether their agent lives now does not matter.
-      const bool wired = vtep && port.mac && port.row->status == "ACTIVE" && !twins.contains(id);
-      if (!intent.node.l2_population || !wired) continue;
-      RemoteSegment& remote = intent.remote[segment->second];
-      remote.vteps.insert(*vtep);
-      remote.any_mac =
-          remote.any_mac || (!port.row->port_security_enabled && !port.row->device_owner.starts_with("network:"));
-      remote.ports.push_back(remote_port(port, *vtep, shared, gateways));
-    }
-    for (auto& [segment, remote] : intent.remote) {
-      if (segment.network == network) remote.shared_macs = shared.macs;
-    }
+  const std::map<Uuid, std::string> twins = find_twins(ports);
+  for (const auto& [id, reason] : twins) {
+    if (here.ports.erase(id) != 0) here.refused.insert_or_assign(id, reason);
   }
-  for (auto& [segment, remote] : intent.remote) {
+  const Shared shared = node.l2_population ? shared_of(rows, ports) : Shared();
+  for (const auto& [id, port] : ports) {
+    const auto segment = here.segments.find(*port.binding->segment);
+    if (port.binding->host == node.host || segment == here.segments.end()) continue;
+    if (!is_tunnel(segment->second.type) || !node.tunnel_types.contains(segment->second.type)) continue;
+    const auto vtep = vtep_of(rows, index.hosts, port.binding->host, segment->second, here.problems);
+    // As the incumbent's: of ports that are wired; whether their agent lives now does not matter.
+    const bool wired = vtep && port.mac && port.row->status == "ACTIVE" && !twins.contains(id);
+    if (!node.l2_population || !wired) continue;
+    RemoteSegment& remote = here.remote[segment->second];
+    remote.vteps.insert(*vtep);
+    remote.any_mac =
+        remote.any_mac || (!port.row->port_security_enabled && !port.row->device_owner.starts_with("network:"));
+    remote.ports.push_back(remote_port(port, *vtep, shared, gateways));
+  }
+  for (auto& [segment, remote] : here.remote) {
+    remote.shared_macs = shared.macs;
     std::sort(remote.ports.begin(), remote.ports.end(),
               [](const RemotePort& one, const RemotePort& other) { return one.mac < other.mac; });
   }
 }
 
-std::string why_not_here(const ovsdb::Ml2Rows& rows, const std::string& host, const Uuid& port) {
+std::string why_not_here(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const std::string& host,
+                         const Uuid& port) {
   const auto row = rows.ports.find(port);
   if (row == rows.ports.end()) {
     return fmt::format("external_ids:iface-id {} is no port of the ML2 database; correct it, or unplug it",
                        port.to_string());
   }
   std::string elsewhere;
-  for (const auto& [id, binding] : rows.bindings) {
-    if (binding.port != port) continue;
+  for (const Uuid& id : referrers(index.port_bindings, port)) {
+    const ovsdb::Ml2Binding& binding = rows.bindings.at(id);
     if (binding.host == host) return {};  // about to be bound, or to migrate here
     if (binding.status == "ACTIVE") elsewhere = binding.host;
   }

@@ -7,8 +7,9 @@
 #include "agent/reconcile/plan_text.h"
 #include "datapath/base/log.h"
 #include "datapath/base/poll_loop.h"
-#include "datapath/compile/compile.h"
+#include "datapath/compile/compiler.h"
 #include "datapath/diff/diff.h"
+#include "datapath/openflow/codec.h"
 
 namespace ml2::reconcile {
 
@@ -66,26 +67,33 @@ void Audit::wait() {
   ml2_poll_timer(std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - clock_.now()).count() + 1);
 }
 
+// Everything from nothing, as a freshly started agent would; and whether what the running agent has come to by changes
+// is the same.
 void Audit::compare(const Intent& intent) {
   const std::clock_t begun = std::clock();
   const ovsdb::Vswitch vswitch = ovsdb::read_vswitch(*database_->snapshot());
   const fp::Tables* fast_path = fast_path_ != nullptr ? fast_path_->tables() : nullptr;
   const nl::Snapshot* kernel = reconciler_.kernel().snapshot();
-  Facts facts = gather_facts(vswitch, reconciler_.facts().host_addresses, {});
-  facts.fast_path = gather_fast_path_facts(intent, *kernel, fast_path, {});
-  Desired desired = compile(intent, facts);
-  CanonicalFlows canonical;
-  desired.flows = canonical.of_bridges(desired.flows);
   Actual actual{.vswitch = vswitch};
   if (fast_path_ != nullptr) {
     actual.fast_path = fast_path;
     actual.kernel = kernel;
   }
   for (const auto& [name, of_switch] : switches_) actual.flows[name] = of_switch->flows();
-  const Plan plan = diff(desired, actual);
+  Facts facts = gather_facts(vswitch, reconciler_.facts().host_addresses, {});
+  facts.fast_path = gather_fast_path_facts(intent, *kernel, fast_path, {});
+  Compiler compiler([](const of::FlowKey& key, const of::FlowBody& body) { return of::canonical(key, body); });
+  compiler.update(intent, {.all = true}, facts, {.all = true}, actual.flows);
+  const Plan plan = diff(compiler.desired(), actual);
   log::info("reconcile", "recompute: compile and diff from nothing took {:.1f} ms of CPU",
             1000.0 * static_cast<double>(std::clock() - begun) / CLOCKS_PER_SEC);
-  answer_ = Result<std::string>(to_text(plan, reconciler_.node()));
+  std::string text = to_text(plan, reconciler_.node());
+  if (reconciler_.converged() && vswitch == reconciler_.vswitch()) {  // both have seen the same
+    for (const std::string& part : differences(compiler.desired(), reconciler_.desired())) {
+      text += fmt::format("\nthe running agent wants other {} than computed from nothing (a bug)", part);
+    }
+  }
+  answer_ = Result<std::string>(std::move(text));
 }
 
 }  // namespace ml2::reconcile

@@ -78,10 +78,12 @@ void Cleaner::step() {
   dirty_ = false;
   seen_ = sequence;
   Cleanup cleanup = diff_to_nothing(node_, actual);
-  Desired nothing;
-  nothing.complete = true;
   const std::size_t before = cleanup.plan.ovsdb.operations.size();
-  mark_wired({}, nothing, actual.vswitch, clock_.wall(), cleanup.plan.ovsdb);
+  for (const auto& [name, row] : actual.vswitch.interfaces) {
+    auto mark = wired_mark(row, /*wired=*/false, /*complete=*/true, clock_.wall());
+    if (mark) cleanup.plan.ovsdb.operations.push_back(*std::move(mark));
+  }
+  if (before == 0 && !cleanup.plan.ovsdb.empty()) cleanup.plan.ovsdb.comment = "ml2-agent: unmark interfaces";
   if (const std::size_t marks = cleanup.plan.ovsdb.operations.size() - before; marks != 0) {
     cleanup.ours.push_back(fmt::format("the mark {} of {} interfaces", kInstalledKey, marks));
   }

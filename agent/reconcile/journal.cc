@@ -49,33 +49,29 @@ void Journal::add(Event::Kind kind, std::string subject, std::string text, std::
   if (events_.size() > kMaxEvents) events_.pop_front();
 }
 
-void Journal::ports(const std::map<Uuid, intent::PortReport>& reports, const std::map<Uuid, PortState>& states) {
+void Journal::port(const Uuid& id, const intent::PortReport* report, const PortState* state) {
   const Monotonic now = clock_.now();
-  std::erase_if(ports_, [&](const auto& entry) {
-    if (reports.contains(entry.first)) return false;
-    add(Event::Kind::Port, entry.first.to_string(), "no port of this host any more");
-    return true;
-  });
-  for (const auto& [id, report] : reports) {
-    PortHistory& history = ports_[id];
-    const auto state = states.find(id);
-    const bool plugged = state != states.end() && !state->second.interface.empty();
-    const bool known = history.since != WallTime{};
-    // A port that was plugged before the agent started: nobody knows when.
-    if (plugged && !history.plugged && known) history.plugged = now;
-    if (!plugged) history.plugged.reset();
-    if (known && history.report == report) continue;
-    const bool was_active = known && history.report.status == intent::PortStatus::Active;
-    if (report.status == intent::PortStatus::Active && !was_active && history.plugged) {
-      history.seconds_to_wire = std::chrono::duration<double>(now - *history.plugged).count();
-      wirings_.observe(*history.seconds_to_wire);
-    }
-    history.report = report;
-    history.since = clock_.wall();
-    add(Event::Kind::Port, id.to_string(),
-        report.reason.empty() ? std::string(word(report.status))
-                              : fmt::format("{}: {}", word(report.status), report.reason));
+  if (report == nullptr) {
+    if (ports_.erase(id) != 0) add(Event::Kind::Port, id.to_string(), "no port of this host any more");
+    return;
   }
+  PortHistory& history = ports_[id];
+  const bool plugged = state != nullptr && !state->interface.empty();
+  const bool known = history.since != WallTime{};
+  // A port that was plugged before the agent started: nobody knows when.
+  if (plugged && !history.plugged && known) history.plugged = now;
+  if (!plugged) history.plugged.reset();
+  if (known && history.report == *report) return;
+  const bool was_active = known && history.report.status == intent::PortStatus::Active;
+  if (report->status == intent::PortStatus::Active && !was_active && history.plugged) {
+    history.seconds_to_wire = std::chrono::duration<double>(now - *history.plugged).count();
+    wirings_.observe(*history.seconds_to_wire);
+  }
+  history.report = *report;
+  history.since = clock_.wall();
+  add(Event::Kind::Port, id.to_string(),
+      report->reason.empty() ? std::string(word(report->status))
+                             : fmt::format("{}: {}", word(report->status), report->reason));
 }
 
 }  // namespace ml2::reconcile

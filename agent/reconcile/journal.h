@@ -63,8 +63,8 @@ class Journal {
   // What the events that follow are due to.
   void woken_by(std::string cause) { cause_ = std::move(cause); }
   void add(Event::Kind kind, std::string subject, std::string text, std::size_t size = 0);
-  // How the ports stand now.
-  void ports(const std::map<Uuid, intent::PortReport>& reports, const std::map<Uuid, PortState>& states);
+  // How a port stands now; nullptr: it is none of this node's any more.
+  void port(const Uuid& id, const intent::PortReport* report, const PortState* state);
   void step_took(double seconds) { steps_.observe(seconds); }
 
   [[nodiscard]] const std::deque<Event>& events() const { return events_; }

@@ -1,7 +1,5 @@
 #include "agent/reconcile/port_reports.h"
 
-#include <fmt/format.h>
-
 #include "datapath/compile/compile.h"
 
 namespace ml2::reconcile {
@@ -19,35 +17,32 @@ bool pending(const Port& port, const PortState& state, const Plan& plan, const F
 
 }  // namespace
 
-std::map<Uuid, intent::PortReport> port_reports(const Intent& intent, const Desired& desired, const Plan& plan,
-                                                const Facts& facts, const std::map<Uuid, intent::PortReport>& before,
-                                                const FastPathSide& fast_path) {
-  std::map<Uuid, intent::PortReport> reports;
-  for (const auto& [id, reason] : intent.refused) {
-    reports[id] = {intent::PortStatus::Error, reason};
+std::optional<intent::PortReport> port_report(const Uuid& id, const Intent& intent, const Desired& desired,
+                                              const Plan& plan, const Facts& facts, bool was_active,
+                                              const FastPathSide& fast_path) {
+  if (const auto refusal = intent.refused.find(id); refusal != intent.refused.end()) {
+    return intent::PortReport{intent::PortStatus::Error, refusal->second};
   }
-  for (const auto& [id, state] : desired.port_states) {
-    if (reports.contains(id)) continue;
-    intent::PortReport& report = reports[id];
-    if (!state.waiting.empty()) {
-      report = {state.refused ? intent::PortStatus::Error : intent::PortStatus::Down, state.waiting};
-      continue;
-    }
-    if (std::string refusal = fast_path.refusal_of(state.fast_path_port); !refusal.empty()) {
-      report = {intent::PortStatus::Down, std::move(refusal)};
-      continue;
-    }
-    const auto port = intent.ports.find(id);
-    const auto old = before.find(id);
-    const bool was_active = old != before.end() && old->second.status == intent::PortStatus::Active;
-    if (was_active || (port != intent.ports.end() && !pending(port->second, state, plan, facts))) {
-      report = {intent::PortStatus::Active, ""};
-    } else {
-      report = {intent::PortStatus::Down, state.fast_path_port != 0 ? "its records are on their way to the fast path"
-                                                                    : "its flows are on their way to the switch"};
-    }
+  const auto found = desired.port_states.find(id);
+  if (found == desired.port_states.end()) return std::nullopt;
+  const PortState& state = found->second;
+  if (!state.waiting.empty()) {
+    return intent::PortReport{state.refused ? intent::PortStatus::Error : intent::PortStatus::Down, state.waiting};
   }
-  return reports;
+  if (std::string refusal = fast_path.refusal_of(state.fast_path_port); !refusal.empty()) {
+    return intent::PortReport{intent::PortStatus::Down, std::move(refusal)};
+  }
+  const auto port = intent.ports.find(id);
+  if (was_active || (port != intent.ports.end() && !pending(port->second, state, plan, facts))) {
+    return intent::PortReport{intent::PortStatus::Active, ""};
+  }
+  return intent::PortReport{intent::PortStatus::Down, state.fast_path_port != 0
+                                                          ? "its records are on their way to the fast path"
+                                                          : "its flows are on their way to the switch"};
+}
+
+bool is_on_its_way(const intent::PortReport& report, const PortState& state) {
+  return report.status == intent::PortStatus::Down && state.waiting.empty();
 }
 
 }  // namespace ml2::reconcile

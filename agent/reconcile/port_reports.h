@@ -1,12 +1,12 @@
-// port_reports: what is said of each port of the intent: ACTIVE, or why not. Pure.
+// port_reports: what is said of a port of the intent: ACTIVE, or why not. Pure.
 //
-// Where in the walk: after diff(), at each step.
+// Where in the walk: after diff(), at each step, for the ports that may stand otherwise than at the last one.
 // Threading: a pure function. Failure: none.
 // What it does not do: no history: a port that was ACTIVE stays so while a change to it is on its way, or the fast path that
 //   serves it is away.
 #pragma once
 
-#include <map>
+#include <optional>
 
 #include "agent/intent/intent_source.h"
 #include "agent/reconcile/fast_path_side.h"
@@ -22,9 +22,12 @@ inline constexpr const char* kNotEnforced = "security groups are not enforced by
   return port.port_security_enabled && !port.security_groups.empty();
 }
 
-[[nodiscard]] std::map<Uuid, intent::PortReport> port_reports(const Intent& intent, const Desired& desired,
-                                                              const Plan& plan, const Facts& facts,
-                                                              const std::map<Uuid, intent::PortReport>& before,
-                                                              const FastPathSide& fast_path);
+// Of one port; nullopt: it is none of this node's. `was_active`: the last report said ACTIVE.
+[[nodiscard]] std::optional<intent::PortReport> port_report(const Uuid& id, const Intent& intent,
+                                                            const Desired& desired, const Plan& plan,
+                                                            const Facts& facts, bool was_active,
+                                                            const FastPathSide& fast_path);
+// Whether a report may become another without a change of the port's state: its flows are on their way.
+[[nodiscard]] bool is_on_its_way(const intent::PortReport& report, const PortState& state);
 
 }  // namespace ml2::reconcile

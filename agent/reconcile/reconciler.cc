@@ -13,6 +13,7 @@
 #include "datapath/base/poll_loop.h"
 #include "datapath/compile/compile.h"
 #include "datapath/diff/diff.h"
+#include "datapath/openflow/codec.h"
 
 namespace ml2::reconcile {
 namespace {
@@ -42,6 +43,7 @@ Reconciler::Reconciler(Seams seams, NodeConfig node, Mode mode)
     : seams_(std::move(seams)),
       node_(std::move(node)),
       mode_(mode),
+      compiler_([](const of::FlowKey& key, const of::FlowBody& body) { return of::canonical(key, body); }),
       journal_(seams_.clock),
       fast_path_(seams_.fast_path, seams_.kernel, seams_.clock, journal_) {}
 
@@ -95,7 +97,7 @@ void Reconciler::track_bridges() {
   if (snapshot == nullptr) return;
   std::set<std::string> wanted;
   std::set<std::string> names = bridges_of(node_);
-  for (const auto& [name, flows] : desired_.flows) names.insert(name);  // also one that is no longer mapped
+  for (const auto& [name, flows] : desired().flows) names.insert(name);  // also one that is no longer mapped
   for (const auto& [uuid, row] : snapshot->table("Bridge")) {
     const auto name = row->column("name").string();
     if (name && names.contains(*name) && !row->column("datapath_id").empty()) wanted.insert(*name);
@@ -145,10 +147,10 @@ bool Reconciler::kernel_changed() {
   const nl::Snapshot* kernel = seams_.kernel.snapshot();
   const Intent* intent = seams_.source.intent();
   if (!compiled_ || kernel == nullptr || intent == nullptr || !plan_.links.empty()) return true;
-  const FastPathFacts now = gather_fast_path_facts(*intent, *kernel, fast_path_.tables(), desired_.fast_path.ids);
+  const FastPathFacts now = gather_fast_path_facts(*intent, *kernel, fast_path_.tables(), desired().fast_path.ids);
   if (addresses_of(*kernel) != facts_.host_addresses || now.links != facts_.fast_path.links ||
       now.underlay != facts_.fast_path.underlay || now.next_hops != facts_.fast_path.next_hops ||
-      has_to_make_links(desired_, *kernel)) {
+      has_to_make_links(desired(), *kernel)) {
     return true;
   }
   kernel_seen_ = seams_.kernel.sequence();
@@ -191,50 +193,61 @@ void Reconciler::step() {
   // Only Open vSwitch has changed, and nothing of ours was on its way to it.
   const bool undisturbed = compiled_ && seams_.source.sequence() == source_seen_ &&
                            seams_.kernel.sequence() == kernel_seen_ && !fast_path_.changed() && rows_settled_;
-  DesiredRows rows_before;
-  ovsdb::Vswitch vswitch_before;
-  if (recompile) {
-    vswitch_seen_ = seams_.vswitch.sequence();
-    source_seen_ = seams_.source.sequence();
-    kernel_seen_ = seams_.kernel.sequence();
-    vswitch_before = std::move(vswitch_);
-    rows_before = {std::move(desired_.bridges), std::move(desired_.ports), std::move(desired_.vifs)};
-    vswitch_ = ovsdb::read_vswitch(*seams_.vswitch.snapshot());
-    facts_ = gather_facts(vswitch_, addresses_of(*seams_.kernel.snapshot()), desired_.local_vlans);
-    facts_.fast_path = gather_fast_path_facts(*seams_.source.intent(), *seams_.kernel.snapshot(), fast_path_.tables(),
-                                              desired_.fast_path.ids);
-    fast_path_.seen();
-    desired_ = compile(*seams_.source.intent(), facts_);
-    desired_.flows = canonical_.of_bridges(desired_.flows);
-    compiled_ = true;
-  }
-  Actual actual{.vswitch = vswitch_};
-  if (fast_path_.enabled()) {
-    actual.fast_path = fast_path_.tables();
-    actual.kernel = seams_.kernel.snapshot();
-  }
+  std::map<std::string, const of::FlowSet*> flows;
+  Differ::FlowChanges flow_changes;
   for (auto& [name, bridge] : bridges_) {
-    bridge.seen = bridge.of_switch->sequence();
     const bool has_flows = bridge.of_switch->flows() != nullptr;
     if (has_flows != bridge.had_flows) {
       bridge.settled = false;
       journal_.add(Event::Kind::Connection, name,
                    has_flows ? "its flows have been read" : "the connection to ovs-vswitchd is lost");
     }
+    if (has_flows) {
+      flows[name] = bridge.of_switch->flows();
+      if (bridge.had_flows) flow_changes[name] = bridge.of_switch->changes_since(bridge.seen);
+    }
+    bridge.seen = bridge.of_switch->sequence();
     bridge.had_flows = has_flows;
-    if (bridge.had_flows) actual.flows[name] = bridge.of_switch->flows();
   }
-  plan_ = diff(desired_, actual);
+  ovsdb::VswitchChanges vswitch_changes;
+  IntentChanges intent_changes;
+  DesiredChanges desired_changes;
+  if (recompile) {
+    if (!compiled_ || seams_.vswitch.sequence() != vswitch_seen_) {
+      vswitch_changes = vswitch_.update(*seams_.vswitch.snapshot(),
+                                        compiled_ ? seams_.vswitch.changes_since(vswitch_seen_) : std::nullopt);
+    }
+    if (!compiled_ || seams_.kernel.sequence() != kernel_seen_) addresses_ = addresses_of(*seams_.kernel.snapshot());
+    if (compiled_) {
+      intent_changes = seams_.source.changes_since(source_seen_);
+    } else {
+      intent_changes.all = true;
+    }
+    vswitch_seen_ = seams_.vswitch.sequence();
+    source_seen_ = seams_.source.sequence();
+    kernel_seen_ = seams_.kernel.sequence();
+    FactsChanges facts_changes = update_facts(vswitch(), vswitch_changes, addresses_, desired().local_vlans, facts_);
+    facts_.fast_path = gather_fast_path_facts(*seams_.source.intent(), *seams_.kernel.snapshot(), fast_path_.tables(),
+                                              desired().fast_path.ids);
+    facts_changes.all = facts_changes.all || fast_path_.enabled();
+    fast_path_.seen();
+    desired_changes = compiler_.update(*seams_.source.intent(), intent_changes, facts_, facts_changes, flows);
+    counters_.from_nothing = compiler_.from_nothing();
+    compiled_ = true;
+  }
+  plan_ = differ_.update(desired(), desired_changes, vswitch(), vswitch_changes, flows, flow_changes,
+                         fast_path_.enabled() ? fast_path_.tables() : nullptr,
+                         fast_path_.enabled() ? seams_.kernel.snapshot() : nullptr);
   find_repairs(recompile);
-  if (recompile && undisturbed && !plan_.ovsdb.empty()) {
-    rows_to_repair_ = count_row_repairs(rows_before, vswitch_before, desired_, plan_.ovsdb);
+  if (recompile && undisturbed && !desired_changes.rows && !plan_.ovsdb.empty()) {
+    rows_to_repair_ = count_row_repairs(vswitch_changes.new_rows, plan_.ovsdb);
   }
-  judge_ports();
-  mark_wired(port_reports_, desired_, vswitch_, seams_.clock.wall(), plan_.ovsdb);
+  const std::optional<std::set<Uuid>> changed_ports = judge_ports(intent_changes, desired_changes);
+  mark_wired(vswitch_changes);
   // What is held back (a VLAN, until the port's flows are in) is still on its way.
   rows_settled_ = plan_.ovsdb.empty() && plan_.held.empty() && !seams_.vswitch.busy();
   find_problems();
-  report();
+  report(changed_ports ? &*changed_ports : nullptr);
   journal_.step_took(std::chrono::duration<double>(seams_.clock.now() - begun).count());
 }
 
@@ -256,7 +269,7 @@ void Reconciler::apply() {
     const auto bridge = bridges_.find(name);
     if (bridge != bridges_.end()) send_bundle(name, bridge->second, bundle, now);
   }
-  fast_path_.apply(plan_, desired_.fast_path);
+  fast_path_.apply(plan_, desired().fast_path);
 }
 
 void Reconciler::send_transaction(Monotonic now) {
@@ -370,33 +383,93 @@ std::map<std::string, of::Switch*> Reconciler::switches() const {
   return result;
 }
 
-void Reconciler::judge_ports() {
+// The ports of which something else is to be said than before; nullopt: any.
+std::optional<std::set<Uuid>> Reconciler::judge_ports(const IntentChanges& intent_changes,
+                                                      const DesiredChanges& desired_changes) {
   const Intent& intent = *seams_.source.intent();
-  std::map<Uuid, intent::PortReport> reports =
-      reconcile::port_reports(intent, desired_, plan_, facts_, port_reports_, fast_path_);
-  for (const auto& [id, now] : reports) {
-    const auto before = port_reports_.find(id);
-    if (before != port_reports_.end() && before->second == now) continue;
-    if (now.status == intent::PortStatus::Active) {
-      const PortState& state = desired_.port_states.at(id);
-      if (state.fast_path_port != 0) {
-        log::info("reconcile", "port {} is wired: device {}, port {} of the fast path", id.to_string(),
-                  state.interface, state.fast_path_port);
-      } else {
-        log::info("reconcile", "port {} is wired: interface {}, local VLAN {}", id.to_string(), state.interface,
-                  state.local_vlan ? state.local_vlan->value() : 0);
-      }
-      if (!state.warning.empty()) log::warn("reconcile", "port {}: {}", id.to_string(), state.warning);
-      const auto port = intent.ports.find(id);
-      if (port != intent.ports.end() && has_unenforced_groups(port->second)) {
-        log::warn("reconcile", "port {}: {}", id.to_string(), kNotEnforced);
-      }
-    } else {
-      log::info("reconcile", "port {} is not wired: {}", id.to_string(), now.reason);
-    }
+  // What the fast path refuses, it says port by port, whatever their states.
+  const bool all = !all_judged_ || intent_changes.all || desired_changes.all || fast_path_.enabled();
+  judged_ = std::exchange(on_their_way_, {});
+  judged_.insert(intent_changes.ports.begin(), intent_changes.ports.end());
+  judged_.insert(desired_changes.ports.begin(), desired_changes.ports.end());
+  if (all) {
+    for (const auto& [id, report] : port_reports_) judged_.insert(id);
+    for (const auto& [id, reason] : intent.refused) judged_.insert(id);
+    for (const auto& [id, state] : desired().port_states) judged_.insert(id);
   }
-  port_reports_ = std::move(reports);
-  journal_.ports(port_reports_, desired_.port_states);
+  all_judged_ = true;
+  std::set<Uuid> changed;
+  for (const Uuid& id : judged_) judge_port(id, changed);
+  return all ? std::nullopt : std::optional(std::move(changed));
+}
+
+void Reconciler::judge_port(const Uuid& id, std::set<Uuid>& changed) {
+  const Intent& intent = *seams_.source.intent();
+  const auto before = port_reports_.find(id);
+  const bool was_active = before != port_reports_.end() && before->second.status == intent::PortStatus::Active;
+  const auto found = desired().port_states.find(id);
+  const PortState* state = found == desired().port_states.end() ? nullptr : &found->second;
+  auto now = port_report(id, intent, desired(), plan_, facts_, was_active, fast_path_);
+  journal_.port(id, now ? &*now : nullptr, state);
+  const bool is_active = now && now->status == intent::PortStatus::Active;
+  if (was_active && !is_active) --active_ports_;
+  if (!was_active && is_active) ++active_ports_;
+  if (!now) {
+    if (before == port_reports_.end()) return;
+    port_reports_.erase(before);
+    changed.insert(id);
+    return;
+  }
+  if (state != nullptr && is_on_its_way(*now, *state)) on_their_way_.insert(id);
+  if (before != port_reports_.end() && before->second == *now) return;
+  changed.insert(id);
+  if (is_active) {
+    if (state->fast_path_port != 0) {
+      log::info("reconcile", "port {} is wired: device {}, port {} of the fast path", id.to_string(),
+                state->interface, state->fast_path_port);
+    } else {
+      log::info("reconcile", "port {} is wired: interface {}, local VLAN {}", id.to_string(), state->interface,
+                state->local_vlan ? state->local_vlan->value() : 0);
+    }
+    if (!state->warning.empty()) log::warn("reconcile", "port {}: {}", id.to_string(), state->warning);
+    const auto port = intent.ports.find(id);
+    if (port != intent.ports.end() && has_unenforced_groups(port->second)) {
+      log::warn("reconcile", "port {}: {}", id.to_string(), kNotEnforced);
+    }
+  } else {
+    log::info("reconcile", "port {} is not wired: {}", id.to_string(), now->reason);
+  }
+  port_reports_.insert_or_assign(id, *std::move(now));
+}
+
+// On the interfaces whose rows, or whose ports, are not as they were at the last step.
+void Reconciler::mark_wired(const ovsdb::VswitchChanges& vswitch_changes) {
+  std::set<std::string> names = std::exchange(marked_again_, {});
+  names.insert(vswitch_changes.interfaces.begin(), vswitch_changes.interfaces.end());
+  if (vswitch_changes.all) {
+    for (const auto& [name, row] : vswitch().interfaces) names.insert(name);
+  }
+  for (const Uuid& id : judged_) {
+    const auto state = desired().port_states.find(id);
+    if (state != desired().port_states.end() && !state->second.interface.empty())
+      names.insert(state->second.interface);
+  }
+  const std::size_t before = plan_.ovsdb.operations.size();
+  for (const std::string& name : names) {
+    const auto row = vswitch().interfaces.find(name);
+    const auto fact = facts_.interfaces.find(name);
+    if (row == vswitch().interfaces.end() || fact == facts_.interfaces.end()) continue;
+    const auto id = Uuid::parse(fact->second.iface_id);
+    const auto state = id ? desired().port_states.find(*id) : desired().port_states.end();
+    const auto report = id ? port_reports_.find(*id) : port_reports_.end();
+    const bool wired = state != desired().port_states.end() && state->second.interface == name &&
+                       report != port_reports_.end() && report->second.status == intent::PortStatus::Active;
+    auto mark = wired_mark(row->second, wired, desired().complete, seams_.clock.wall());
+    if (!mark) continue;
+    plan_.ovsdb.operations.push_back(*std::move(mark));
+    marked_again_.insert(name);
+  }
+  if (before == 0 && !plan_.ovsdb.operations.empty()) plan_.ovsdb.comment = "ml2-agent: mark wired interfaces";
 }
 
 // All that was asked for up to generation() is in the switches: the plan that was computed of it is empty, the barriers
@@ -405,20 +478,21 @@ void Reconciler::confirm() {
   const std::int64_t generation = seams_.source.generation();
   if (applied_ == generation || !converged() || !facts_.settled || inputs_changed()) return;
   applied_ = generation;
-  report();
+  const std::set<Uuid> none;
+  report(&none);
 }
 
 void Reconciler::find_problems() {
   std::set<std::string> problems;
-  for (const auto& [object, reason] : desired_.waiting) problems.insert(fmt::format("{}: {}", object, reason));
-  for (const auto& [interface, port] : desired_.strangers) {
+  for (const auto& [object, reason] : desired().waiting) problems.insert(fmt::format("{}: {}", object, reason));
+  for (const auto& [interface, port] : desired().strangers) {
     const std::string why = seams_.source.why_not_here(port);
     if (!why.empty()) problems.insert(fmt::format("interface {}: kept off the network: {}", interface, why));
   }
   const intent::SourceStatus source = seams_.source.status();
   if (source.connected && !source.error.empty()) problems.insert(source.error);
   problems.insert(seams_.source.intent()->problems.begin(), seams_.source.intent()->problems.end());
-  for (const std::string& sentence : canonical_.rejected()) problems.insert(sentence);
+  for (const std::string& sentence : compiler_.rejected()) problems.insert(sentence);
   if (!database_error_.empty()) problems.insert("Open_vSwitch database: " + database_error_);
   problems.merge(fast_path_.problems());
   for (const auto& [name, bridge] : bridges_) {
@@ -447,25 +521,27 @@ void Reconciler::tell_problems() {
     log::warn("reconcile", "problem: {}", sentence);
     journal_.add(Event::Kind::Problem, "agent", sentence);
   }
-  if (news) report();
+  const std::set<Uuid> none;
+  if (news) report(&none);
 }
 
-void Reconciler::report() {
+void Reconciler::report(const std::set<Uuid>* changed_ports) {
   if (mode_ == Mode::Look) return;
   const std::set<IpAddress>& addresses = facts_.host_addresses;
   std::set<std::string> told;
   for (const auto& [sentence, since] : problems_since_) {
     if (since.told) told.insert(sentence);
   }
-  seams_.source.report(intent::NodeReport{
-      .ports = port_reports_,
-      .problems = std::move(told),
-      .local_ip_present = node_.local_ip && addresses.contains(*node_.local_ip),
-      .datapath_types = vswitch_.datapath_types,
-      .iface_types = vswitch_.iface_types,
-      .switch_id = vswitch_.root ? vswitch_.root->to_string() : std::string(),
-      .applied = applied_,
-  });
+  seams_.source.report(
+      intent::NodeReport{
+          .problems = std::move(told),
+          .local_ip_present = node_.local_ip && addresses.contains(*node_.local_ip),
+          .datapath_types = vswitch().datapath_types,
+          .iface_types = vswitch().iface_types,
+          .switch_id = vswitch().root ? vswitch().root->to_string() : std::string(),
+          .applied = applied_,
+      },
+      port_reports_, changed_ports);
 }
 
 }  // namespace ml2::reconcile

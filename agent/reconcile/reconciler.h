@@ -9,6 +9,11 @@
 // The in-sync gate: nothing is changed until the Open_vSwitch database, netlink, the intent, the flows of every bridge
 // of ours that exists, and the fast path (where one answers) have been read once. Afterwards a bridge whose connection is lost is left alone until
 // its flows have been read again; the rest goes on.
+//
+// A step costs what has changed: each neighbour says what differs since the last step, and that goes along the walk:
+//   rows (VswitchReading) -> Facts (update_facts) -> Desired (Compiler) -> Plan (Differ) -> ports, marks, report.
+// Each of these equals what is computed from nothing (tests/states hold them to it, and `recompute` asks it of a running
+// agent), and each starts from nothing when nobody knows what has changed.
 #pragma once
 
 #include <cstdint>
@@ -22,10 +27,11 @@
 
 #include "agent/intent/intent_source.h"
 #include "agent/reconcile/back_off.h"
-#include "agent/reconcile/canonical_flows.h"
 #include "agent/reconcile/fast_path_side.h"
 #include "agent/reconcile/journal.h"
 #include "datapath/base/clock.h"
+#include "datapath/compile/compiler.h"
+#include "datapath/diff/differ.h"
 #include "datapath/diff/plan.h"
 #include "datapath/model/desired.h"
 #include "datapath/model/facts.h"
@@ -33,6 +39,7 @@
 #include "datapath/openflow/switch.h"
 #include "ovsdb/database.h"
 #include "ovsdb/vswitch.h"
+#include "ovsdb/vswitch_reading.h"
 
 namespace ml2::reconcile {
 
@@ -50,6 +57,7 @@ struct Seams {
 
 struct Counters {
   std::uint64_t steps = 0;         // times that compile and diff ran
+  std::uint64_t from_nothing = 0;  // of these: times that everything was compiled
   std::uint64_t transactions = 0;  // sent to the Open_vSwitch database
   std::uint64_t bundles = 0;
   std::uint64_t flow_mods = 0;
@@ -71,10 +79,11 @@ class Reconciler {
   [[nodiscard]] bool converged() const;                 // in sync, the plan is empty and nothing is in flight
   [[nodiscard]] const NodeConfig& node() const { return node_; }
   [[nodiscard]] const Facts& facts() const { return facts_; }
-  [[nodiscard]] const ovsdb::Vswitch& vswitch() const { return vswitch_; }
-  [[nodiscard]] const Desired& desired() const { return desired_; }
+  [[nodiscard]] const ovsdb::Vswitch& vswitch() const { return vswitch_.value(); }
+  [[nodiscard]] const Desired& desired() const { return compiler_.desired(); }
   [[nodiscard]] const Plan& plan() const { return plan_; }
   [[nodiscard]] const std::map<Uuid, intent::PortReport>& port_reports() const { return port_reports_; }
+  [[nodiscard]] std::size_t active_ports() const { return active_ports_; }  // of port_reports()
   [[nodiscard]] const std::set<std::string>& problems() const { return problems_; }
   [[nodiscard]] const Counters& counters() const { return counters_; }
   [[nodiscard]] const intent::IntentSource& source() const { return seams_.source; }
@@ -109,17 +118,19 @@ class Reconciler {
   void send_transaction(Monotonic now);
   void send_bundle(const std::string& name, Bridge& bridge, const of::Bundle& bundle, Monotonic now);
   void take_outcomes();
-  void judge_ports();
+  std::optional<std::set<Uuid>> judge_ports(const IntentChanges& intent_changes,
+                                            const DesiredChanges& desired_changes);
+  void judge_port(const Uuid& id, std::set<Uuid>& changed);
+  void mark_wired(const ovsdb::VswitchChanges& vswitch_changes);
   void confirm();
   void find_problems();
   void tell_problems();
-  void report();
+  void report(const std::set<Uuid>* changed_ports);
 
   Seams seams_;
   NodeConfig node_;
   Mode mode_;
   std::map<std::string, Bridge> bridges_;
-  CanonicalFlows canonical_;
   BackOff database_back_off_;
   std::string database_error_;
 
@@ -128,11 +139,18 @@ class Reconciler {
   std::uint64_t vswitch_seen_ = 0, source_seen_ = 0, kernel_seen_ = 0;
   bool compiled_ = false;
 
-  ovsdb::Vswitch vswitch_;
+  ovsdb::VswitchReading vswitch_;
+  std::set<IpAddress> addresses_;  // of this host
   Facts facts_;
-  Desired desired_;  // flows are canonical
+  Compiler compiler_;  // its flows are canonical
+  Differ differ_;
   Plan plan_;
   std::map<Uuid, intent::PortReport> port_reports_;
+  std::size_t active_ports_ = 0;
+  std::set<Uuid> on_their_way_;         // ports that a step may find wired though their state is the same
+  std::set<std::string> marked_again_;  // interfaces whose marks were not right at the last step
+  bool all_judged_ = false;             // port_reports_ is of all ports
+  std::set<Uuid> judged_;               // at this step
   // A problem is told (log, host row) when it has stood for kPatience: most are a port's way to its OpenFlow number.
   static constexpr std::chrono::milliseconds kPatience{1000};
   struct Since {

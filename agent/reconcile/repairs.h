@@ -7,23 +7,14 @@
 #pragma once
 
 #include <cstddef>
-#include <string>
+#include <set>
 
-#include "datapath/model/desired.h"
+#include "datapath/base/uuid.h"
 #include "ovsdb/transaction.h"
-#include "ovsdb/vswitch.h"
 
 namespace ml2::reconcile {
 
-// The rows that compile() asks for, without what belongs to flows.
-struct DesiredRows {
-  std::map<std::string, DesiredBridge> bridges;
-  std::map<std::string, DesiredPort> ports;
-  std::map<std::string, DesiredVif> vifs;
-};
-
-// The number of rows of `transaction` that mend what was right before: `before` and `desired` ask for the same.
-[[nodiscard]] std::size_t count_row_repairs(const DesiredRows& before, const ovsdb::Vswitch& vswitch_before,
-                                            const Desired& desired, const ovsdb::Transaction& transaction);
+// The number of rows of `transaction` that mend what was right before. `new_rows`: those that were not there then.
+[[nodiscard]] std::size_t count_row_repairs(const std::set<Uuid>& new_rows, const ovsdb::Transaction& transaction);
 
 }  // namespace ml2::reconcile

@@ -1,17 +1,16 @@
 // wired_marks: tells others on this host that a port is wired: two keys in its Interface's external_ids. Pure.
 //
-// Where in the walk: after the ports have been judged, into the transaction of the same step. Hypervisors and scripts
+// Where in the walk: after the ports have been judged, into the transaction of the same step; of the interfaces that may have
+//   become another way. Hypervisors and scripts
 //   wait for `ml2-installed=true` as those of OVN wait for ovn-installed; ml2-installed-ts is when, in milliseconds
 //   since 1970.
 // Threading: a pure function. Failure: none.
 // What it does not do: it does not say that the agent is alive: the marks stay when it ends, as the flows do.
 #pragma once
 
-#include <map>
+#include <optional>
 
-#include "agent/intent/intent_source.h"
 #include "datapath/base/clock.h"
-#include "datapath/model/desired.h"
 #include "ovsdb/transaction.h"
 #include "ovsdb/vswitch.h"
 
@@ -20,8 +19,9 @@ namespace ml2::reconcile {
 inline constexpr const char* kInstalledKey = "ml2-installed";
 inline constexpr const char* kInstalledTimeKey = "ml2-installed-ts";
 
-// Adds what is missing on interfaces of ACTIVE ports and takes it from all others.
-void mark_wired(const std::map<Uuid, intent::PortReport>& reports, const Desired& desired,
-                const ovsdb::Vswitch& vswitch, WallTime now, ovsdb::Transaction& transaction);
+// What has to be done about the marks of one interface, which is that of an ACTIVE port or is not; nullopt: nothing.
+// `complete`: of the intent; until then no mark is taken away.
+[[nodiscard]] std::optional<ovsdb::Operation> wired_mark(const ovsdb::InterfaceRow& row, bool wired, bool complete,
+                                                         WallTime now);
 
 }  // namespace ml2::reconcile

@@ -59,7 +59,7 @@ void diff_fast_path(const Desired& desired, const fp::Tables* fast_path, const n
   for (const auto& [id, port] : plan.fast_path.put.ports) plan.pending_fast_path.insert(id);
   for (const auto& [key, attachment] : plan.fast_path.put.attachments) plan.pending_fast_path.insert(key.first);
   // A fast path that has nothing is filled by a full generation.
-  plan.fast_path.full = desired.complete && actual.fast_path->empty() && !plan.fast_path.put.empty();
+  plan.fast_path.full = desired.complete && fast_path->empty() && !plan.fast_path.put.empty();
 }
 
 }  // namespace ml2

@@ -16,6 +16,9 @@ class Channel final : public of::Switch {
   void wait() override { target_.wait(); }
   [[nodiscard]] const of::FlowSet* flows() const override { return target_.flows(); }
   [[nodiscard]] std::uint64_t sequence() const override { return target_.sequence(); }
+  [[nodiscard]] std::optional<std::set<of::FlowKey>> changes_since(std::uint64_t sequence) const override {
+    return target_.changes_since(sequence);
+  }
   Status commit(const of::Bundle& bundle) override { return target_.commit(bundle); }
   [[nodiscard]] bool busy() const override { return target_.busy(); }
   [[nodiscard]] std::optional<Status> take_outcome() override { return target_.take_outcome(); }
@@ -32,6 +35,32 @@ class Channel final : public of::Switch {
 Datum number(std::int64_t value) { return Datum::of(Atom(value)); }
 
 }  // namespace
+
+IntentChanges FakeSource::changes_since(std::uint64_t sequence) const {
+  if (sequence == sequence_) return {};
+  if (sequence + 1 != sequence_ || !before_ || !intent_) return {.all = true};
+  return changes_between(*before_, *intent_);
+}
+
+// The ports that are said to have changed are all that have.
+void FakeSource::report(intent::NodeReport report, const std::map<Uuid, intent::PortReport>& ports,
+                        const std::set<Uuid>* changed) {
+  report.ports = report_.ports;
+  if (changed == nullptr) {
+    report.ports = ports;
+  } else {
+    for (const Uuid& id : *changed) {
+      const auto port = ports.find(id);
+      if (port == ports.end()) {
+        report.ports.erase(id);
+      } else {
+        report.ports.insert_or_assign(id, port->second);
+      }
+    }
+  }
+  ML2_CHECK(report.ports == ports, "a port has changed and was not named");
+  report_ = std::move(report);
+}
 
 FakeNode::FakeNode(NodeConfig node)
     : node_(std::move(node)),

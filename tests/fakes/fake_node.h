@@ -27,7 +27,10 @@ class FakeSource final : public intent::IntentSource {
   void wait() override {}
   [[nodiscard]] const Intent* intent() const override { return intent_ ? &*intent_ : nullptr; }
   [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
-  void report(intent::NodeReport report) override { report_ = std::move(report); }
+  // What differs is found out by comparing, so that the reconciler is held to it.
+  [[nodiscard]] IntentChanges changes_since(std::uint64_t sequence) const override;
+  void report(intent::NodeReport report, const std::map<Uuid, intent::PortReport>& ports,
+              const std::set<Uuid>* changed) override;
   [[nodiscard]] intent::SourceStatus status() const override { return {.kind = "test", .where = "memory"}; }
   [[nodiscard]] std::string why_not_here(const Uuid& port) const override { return "no port " + port.to_string(); }
 
@@ -35,12 +38,14 @@ class FakeSource final : public intent::IntentSource {
   void ask_for(std::int64_t generation) { generation_ = generation; }
 
   void set(Intent intent) {
+    before_ = std::move(intent_);
     intent_ = std::move(intent);
     ++sequence_;
   }
   [[nodiscard]] const intent::NodeReport& last_report() const { return report_; }
 
  private:
+  std::optional<Intent> before_;  // of the number before
   std::optional<Intent> intent_;
   std::uint64_t sequence_ = 0;
   std::int64_t generation_ = 0;

@@ -310,11 +310,13 @@ TEST(ReadIntent, SaysWhatDoesNotFitBetweenHosts) {
 
 TEST(WhyNotHere, SaysWhereThePortIsAndWhatToDo) {
   TwoHosts db;
-  EXPECT_THAT(why_not_here(db.rows, "hv1", db.other), AllOf(HasSubstr("vm2"), HasSubstr("bound to host hv2")));
-  EXPECT_THAT(why_not_here(db.rows, "hv1", Uuid::random()), HasSubstr("no port of the ML2 database"));
-  EXPECT_EQ(why_not_here(db.rows, "hv1", db.port), "");
+  EXPECT_THAT(why_not_here(db.rows, index_of(db.rows, "hv1"), "hv1", db.other),
+              AllOf(HasSubstr("vm2"), HasSubstr("bound to host hv2")));
+  EXPECT_THAT(why_not_here(db.rows, index_of(db.rows, "hv1"), "hv1", Uuid::random()),
+              HasSubstr("no port of the ML2 database"));
+  EXPECT_EQ(why_not_here(db.rows, index_of(db.rows, "hv1"), "hv1", db.port), "");
   db.rows.bindings.erase(db.other_binding);
-  EXPECT_THAT(why_not_here(db.rows, "hv1", db.other), HasSubstr("bound to no host"));
+  EXPECT_THAT(why_not_here(db.rows, index_of(db.rows, "hv1"), "hv1", db.other), HasSubstr("bound to no host"));
 }
 
 const HostStamp kStamp{.version = "1", .started_at = 100, .now = 1000, .report_interval = 30};

@@ -1,0 +1,189 @@
+#include "agent/intent/ml2_reading.h"
+
+#include <utility>
+#include <vector>
+
+namespace ml2::intent {
+namespace {
+
+template <class T>
+const T* find(const std::map<Uuid, T>& rows, const Uuid& uuid) {
+  const auto found = rows.find(uuid);
+  return found == rows.end() ? nullptr : &found->second;
+}
+
+// What the intent takes from another host's row.
+bool same_to_others(const ovsdb::Ml2Host* before, const ovsdb::Ml2Host* now) {
+  if (before == nullptr || now == nullptr) return before == now;
+  return before->name == now->name && before->endpoints == now->endpoints &&
+         before->tunnel_types == now->tunnel_types && (before->heartbeat == 0) == (now->heartbeat == 0);
+}
+
+}  // namespace
+
+Ml2Reading::News Ml2Reading::update(const ovsdb::Snapshot& snapshot,
+                                    const std::optional<ovsdb::RowChanges>& changes) {
+  if (!changes || !intent_.complete) return read_all(snapshot);
+  News news;
+  Networks dirty;
+  for (const auto& [table, uuid] : *changes) {
+    if (!read_row(snapshot, table, uuid, dirty, news)) return read_all(snapshot);
+  }
+  read_networks(dirty, news.intent);
+  return news;
+}
+
+Ml2Reading::News Ml2Reading::read_all(const ovsdb::Snapshot& snapshot) {
+  rows_ = ovsdb::read_ml2(snapshot);
+  index_ = index_of(rows_, node_.host);
+  const Intent before = std::exchange(intent_, Intent{.node = node_, .complete = true});
+  parts_.clear();
+  problems_.clear();
+  IntentChanges ignored;
+  Networks networks;
+  for (const auto& [network, ports] : index_.network_ports) networks.insert(network);
+  read_networks(networks, ignored);
+  read_hosts(rows_, index_.hosts, intent_);
+  return {.intent = changes_between(before, intent_), .ports = {}, .hosts = true, .all = true};
+}
+
+// Reads one row, and notes which networks it concerns; false: all of them may be.
+bool Ml2Reading::read_row(const ovsdb::Snapshot& snapshot, const std::string& table, const Uuid& uuid,
+                          Networks& dirty, News& news) {
+  dirty_of(table, uuid, dirty);
+  if (const auto* port = find(rows_.ports, uuid); port != nullptr && table == "Port") index_.remove(*port);
+  if (const auto* ip = find(rows_.fixed_ips, uuid); ip != nullptr && table == "Fixed_IP") index_.remove(*ip);
+  if (const auto* binding = find(rows_.bindings, uuid); binding != nullptr && table == "Binding") {
+    index_.remove(*binding);
+  }
+  if (const auto* subnet = find(rows_.subnets, uuid); subnet != nullptr && table == "Subnet") index_.remove(*subnet);
+
+  if (table == "Host" || table == "Endpoint") {
+    const ovsdb::Ml2Host* row = find(rows_.hosts, uuid);
+    const std::optional<ovsdb::Ml2Host> before = row == nullptr ? std::nullopt : std::optional(*row);
+    const ovsdb::Ml2Endpoint* end = find(rows_.endpoints, uuid);
+    const std::optional<ovsdb::Ml2Endpoint> before_end = end == nullptr ? std::nullopt : std::optional(*end);
+    ovsdb::read_ml2_row(snapshot, table, uuid, rows_);
+    const ovsdb::Ml2Host* now = find(rows_.hosts, uuid);
+    const bool own = (!before || before->name == node_.host) && (now == nullptr || now->name == node_.host);
+    if (table == "Host") {
+      news.hosts = news.hosts || own;
+      return own || same_to_others(before ? &*before : nullptr, now);
+    }
+    news.hosts = true;
+    // Endpoints of this host's own row concern nobody here.
+    for (const auto& [id, host] : rows_.hosts) {
+      if (host.name != node_.host && host.endpoints.contains(uuid)) return false;
+    }
+    for (const auto& [name, host] : index_.hosts) {
+      for (const auto& [type, endpoint] : host.endpoints) {
+        if (endpoint == uuid) return false;
+      }
+    }
+    return true;
+  }
+
+  ovsdb::read_ml2_row(snapshot, table, uuid, rows_);
+  if (table == "Port") {
+    news.ports.insert(uuid);
+    if (const auto* port = find(rows_.ports, uuid)) index_.add(*port);
+  }
+  if (const auto* ip = find(rows_.fixed_ips, uuid); ip != nullptr && table == "Fixed_IP") index_.add(*ip);
+  if (const auto* binding = find(rows_.bindings, uuid); binding != nullptr && table == "Binding")
+    index_.add(*binding);
+  if (const auto* subnet = find(rows_.subnets, uuid); subnet != nullptr && table == "Subnet") index_.add(*subnet);
+  dirty_of(table, uuid, dirty);
+  return true;
+}
+
+// The networks that a row concerns, as rows_ and index_ have it now.
+void Ml2Reading::dirty_of(const std::string& table, const Uuid& uuid, Networks& dirty) const {
+  if (table == "Port") dirty_port(uuid, dirty);
+  if (table == "Network") dirty.insert(uuid);
+  if (table == "Fixed_IP") {
+    if (const auto* row = find(rows_.fixed_ips, uuid)) dirty_port(row->port, dirty);
+  }
+  if (table == "Binding") {
+    if (const auto* row = find(rows_.bindings, uuid)) dirty_port(row->port, dirty);
+  }
+  if (table == "Subnet") {
+    if (const auto* row = find(rows_.subnets, uuid)) dirty.insert(row->network);
+  }
+  if (table == "Address_Pair") {
+    for (const Uuid& port : referrers(index_.pair_ports, uuid)) dirty_port(port, dirty);
+  }
+  if (table == "Segment") {
+    for (const Uuid& binding : referrers(index_.segment_bindings, uuid)) {
+      dirty_port(rows_.bindings.at(binding).port, dirty);
+    }
+  }
+}
+
+void Ml2Reading::dirty_port(const Uuid& port, Networks& dirty) const {
+  if (const auto* row = find(rows_.ports, port)) dirty.insert(row->network);
+}
+
+void Ml2Reading::drop_problem(const std::string& sentence, IntentChanges& changes) {
+  const auto count = problems_.find(sentence);
+  if (--count->second != 0) return;
+  problems_.erase(count);
+  intent_.problems.erase(sentence);
+  changes.problems = true;
+}
+
+void Ml2Reading::read_networks(const Networks& networks, IntentChanges& changes) {
+  std::vector<std::pair<Uuid, NetworkIntent>> read;
+  for (const Uuid& network : networks) {
+    read.emplace_back(network, read_network(rows_, index_, node_, network));
+  }
+  // First what goes, then what comes: a port may pass from one network to another.
+  for (const auto& [network, now] : read) withdraw(network, now, changes);
+  for (auto& [network, now] : read) install(network, std::move(now), changes);
+}
+
+void Ml2Reading::withdraw(const Uuid& network, const NetworkIntent& now, IntentChanges& changes) {
+  const auto found = parts_.find(network);
+  if (found == parts_.end()) return;
+  const Part& part = found->second;
+  const auto erase = [](const auto& keys, const auto& kept, auto& all, auto& changed) {
+    for (const auto& key : keys) {
+      if (!kept.contains(key) && all.erase(key) != 0) changed.insert(key);
+    }
+  };
+  erase(part.ports, now.ports, intent_.ports, changes.ports);
+  erase(part.ports, now.refused, intent_.refused, changes.ports);
+  erase(part.remote, now.remote, intent_.remote, changes.remote);
+  for (const std::string& sentence : part.problems) {
+    if (!now.problems.contains(sentence)) drop_problem(sentence, changes);
+  }
+}
+
+void Ml2Reading::install(const Uuid& network, NetworkIntent now, IntentChanges& changes) {
+  const Part before = std::exchange(parts_[network], {});
+  Part part;
+  const auto put = [](auto& values, auto& keys, auto& all, auto& changed) {
+    for (auto& [key, value] : values) {
+      keys.insert(key);
+      const auto found = all.find(key);
+      if (found != all.end() && found->second == value) continue;
+      all.insert_or_assign(key, std::move(value));
+      changed.insert(key);
+    }
+  };
+  put(now.ports, part.ports, intent_.ports, changes.ports);
+  put(now.refused, part.ports, intent_.refused, changes.ports);
+  put(now.remote, part.remote, intent_.remote, changes.remote);
+  for (const std::string& sentence : now.problems) {
+    if (before.problems.contains(sentence) || ++problems_[sentence] != 1) continue;
+    intent_.problems.insert(sentence);
+    changes.problems = true;
+  }
+  part.problems = std::move(now.problems);
+  if (part.ports.empty() && part.remote.empty() && part.problems.empty()) {
+    parts_.erase(network);
+  } else {
+    parts_[network] = std::move(part);
+  }
+}
+
+}  // namespace ml2::intent

@@ -1,0 +1,69 @@
+// Ml2Reading: the rows of the ML2 database and the Intent that they make, followed at the price of what changes there.
+//
+// Where in the walk: Ml2DbSource has one. A row concerns one network, whose part of the intent is made anew; only another
+//   host that comes, goes or has other endpoints concerns all of them. A heartbeat concerns nobody.
+// Threading: one owner.
+// Failure: where the changes are not known, all is read anew. After update() intent() always equals read_intent().
+// What it does not do: no connection; nothing is written.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+
+#include "agent/intent/ml2_index.h"
+#include "agent/intent/ml2_intent.h"
+#include "datapath/model/intent.h"
+#include "ovsdb/database.h"
+#include "ovsdb/ml2_rows.h"
+
+namespace ml2::intent {
+
+class Ml2Reading {
+ public:
+  explicit Ml2Reading(NodeConfig node) : node_(std::move(node)) {}
+
+  struct News {
+    IntentChanges intent;
+    std::set<Uuid> ports;  // Port rows that have changed; of interest is whether a status of ours was written over
+    bool hosts = false;    // this host's own row or endpoints have changed, or another host has
+    bool all = false;      // any row
+  };
+  // `changes`: the rows that may differ from the last call's; nullopt: any.
+  News update(const ovsdb::Snapshot& snapshot, const std::optional<ovsdb::RowChanges>& changes);
+
+  [[nodiscard]] const ovsdb::Ml2Rows& rows() const { return rows_; }
+  [[nodiscard]] const Ml2Index& index() const { return index_; }
+  [[nodiscard]] const Intent& intent() const { return intent_; }  // all zero until the first update()
+
+ private:
+  // Which entries of intent_ are of one network.
+  struct Part {
+    std::set<Uuid> ports;  // in ports or refused
+    std::set<Segment> remote;
+    std::set<std::string> problems;
+  };
+  using Networks = std::set<Uuid>;
+
+  News read_all(const ovsdb::Snapshot& snapshot);
+  bool read_row(const ovsdb::Snapshot& snapshot, const std::string& table, const Uuid& uuid, Networks& dirty,
+                News& news);
+  void dirty_of(const std::string& table, const Uuid& uuid, Networks& dirty) const;
+  void dirty_port(const Uuid& port, Networks& dirty) const;
+  void read_networks(const Networks& networks, IntentChanges& changes);
+  void withdraw(const Uuid& network, const NetworkIntent& now, IntentChanges& changes);
+  void install(const Uuid& network, NetworkIntent now, IntentChanges& changes);
+  void drop_problem(const std::string& sentence, IntentChanges& changes);
+
+  NodeConfig node_;
+  ovsdb::Ml2Rows rows_;
+  Ml2Index index_;
+  Intent intent_;
+  std::unordered_map<Uuid, Part> parts_;         // by network; those that have one
+  std::map<std::string, std::size_t> problems_;  // of networks: in how many of them
+};
+
+}  // namespace ml2::intent
