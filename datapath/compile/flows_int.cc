@@ -9,7 +9,7 @@ using of::Actions;
 using of::IntTable;
 using of::Match;
 
-void default_flows(Build& build) {
+void int_default_flows(Build& build) {
   const std::string& bridge = build.node().integration_bridge;
   const std::uint64_t cookie = cookie_of_pipeline();
   const auto drop = [&](IntTable table, std::uint16_t priority, const Match& match) {
@@ -110,7 +110,7 @@ void compile_segment_int(Build& build, const LocalSegment& local) {
 }
 
 void compile_flows_int(Build& build) {
-  default_flows(build);
+  int_default_flows(build);
   if (build.node().explicitly_egress_direct) egress_direct(build);
   for (const auto& [name, physical] : build.physical_networks) {
     if (physical.int_ofport) drop_port(build, *physical.int_ofport, cookie_of_pipeline());

@@ -23,7 +23,7 @@ TunTable from_tunnel(NetworkType type) {
   return type == NetworkType::Geneve ? TunTable::GeneveTunToLv : TunTable::VxlanTunToLv;
 }
 
-void default_flows(Build& build) {
+void tun_default_flows(Build& build) {
   const std::string& bridge = build.node().tunnel_bridge;
   const std::uint64_t cookie = cookie_of_pipeline();
   for (const TunTable table : {TunTable::Input, TunTable::GreTunToLv, TunTable::VxlanTunToLv, TunTable::GeneveTunToLv,
@@ -194,7 +194,7 @@ void compile_flows_tun(Build& build) {
     if (build.intent.complete) tunnels_off(build);
     return;
   }
-  default_flows(build);
+  tun_default_flows(build);
   compile_responder_tables(build);
   if (build.patch_int) {
     from_br_int(build, *build.patch_int);
