@@ -46,6 +46,7 @@ class FakeRig final : public SwitchRig {
   void foreign_remove(const std::string& bridge, const FlowKey& key) override { at(bridge).remove(key); }
   void hit(const std::string& bridge, const FlowKey& key) override { at(bridge).count(key, 1); }
   void let_expire(const std::string& bridge, const FlowKey& key) override { at(bridge).remove(key); }
+  void freeze() override {}  // a fake answers in run(), which until() alone calls
   void restart() override {
     for (auto& [name, fake] : fakes_) fake.restart();
   }
@@ -92,6 +93,11 @@ class Process {
     if (pid_ <= 0) return;
     kill(pid_, SIGKILL);
     waitpid(pid_, nullptr, 0);
+  }
+  // Returns when it has stopped.
+  void freeze() const {
+    kill(pid_, SIGSTOP);
+    waitpid(pid_, nullptr, WUNTRACED);
   }
   // Exit status; -1 when it was killed.
   int wait() {
@@ -193,6 +199,7 @@ class RealRig final : public RealSwitchRig {
              "in_port=1 packet=" + frame + " actions=resubmit(,0)"});
   }
   void let_expire(const std::string&, const FlowKey&) override {}
+  void freeze() override { vswitchd_->freeze(); }
   void restart() override {
     vswitchd_.reset();
     std::filesystem::remove(directory_ / "vswitchd.ctl");
