@@ -100,7 +100,7 @@ struct Ml2Port {
   std::set<Uuid> security_groups;
   std::set<Uuid> allowed_address_pairs;
   std::string status = "DOWN";  // BUILD, ACTIVE, DOWN, ERROR: written by the agent of the host that binds the port
-  std::string status_reason;    // why not ACTIVE; empty when ACTIVE
+  std::string status_reason;    // why not ACTIVE, or what is wrong all the same
   std::map<std::string, std::string> external_ids;
 
   friend bool operator==(const Ml2Port&, const Ml2Port&) = default;

@@ -13,6 +13,7 @@
 #include "datapath/base/poll_loop.h"
 #include "datapath/base/text.h"
 #include "datapath/compile/compile.h"
+#include "datapath/openflow/match.h"
 #include "datapath/openflow/pipeline.h"
 
 namespace ml2::control {
@@ -81,23 +82,32 @@ json flow_json(const Reconciler& reconciler, const std::string& bridge, const of
           {"actions", body.actions}};
 }
 
+// The match of the flows that are of all frames of the port; no flow's own when it has no OpenFlow port.
+std::string from_port(const Reconciler& reconciler, const Uuid& id) {
+  const auto state = reconciler.desired().port_states.find(id);
+  if (state == reconciler.desired().port_states.end() || !state->second.ofport) return "none";
+  return of::Match().in_port(*state->second.ofport).text();
+}
+
 // The flows of the port and of its segment on each bridge: what is in the switch with its counters, what is missing.
 json flows_json(const Reconciler& reconciler, const Uuid& id, const Port* port, const FlowCounts& counts) {
   const std::uint64_t own = cookie_of_port(id);
   const std::uint64_t segment = port == nullptr ? own : cookie_of(port->segment);
+  const std::string from = from_port(reconciler, id);
   json result = json::object();
   for (const auto& [bridge, of_switch] : reconciler.switches()) {
     json flows = json::array();
-    const auto owner = [&](std::uint64_t cookie) {
-      return cookie == own ? "port" : cookie == segment ? "segment" : "";
+    const auto owner = [&](const of::FlowKey& key, std::uint64_t cookie) {
+      if (cookie == own || (cookie == cookie_of_spoofed() && key.match == from)) return "port";
+      return cookie == segment ? "segment" : "";
     };
     const of::FlowSet* there = of_switch->flows();
     const auto bridge_counts = counts.find(bridge);
     if (there != nullptr) {
       for (const auto& [key, body] : *there) {
-        if (*owner(body.cookie) == '\0') continue;
+        if (*owner(key, body.cookie) == '\0') continue;
         json flow = flow_json(reconciler, bridge, key, body);
-        flow["of"] = owner(body.cookie);
+        flow["of"] = owner(key, body.cookie);
         if (bridge_counts != counts.end()) {
           if (const auto count = bridge_counts->second.find(key); count != bridge_counts->second.end()) {
             flow["packets"] = count->second.packets;
@@ -110,9 +120,9 @@ json flows_json(const Reconciler& reconciler, const Uuid& id, const Port* port, 
     }
     if (const auto wanted = reconciler.desired().flows.find(bridge); wanted != reconciler.desired().flows.end()) {
       for (const auto& [key, body] : wanted->second) {
-        if (*owner(body.cookie) == '\0' || (there != nullptr && there->contains(key))) continue;
+        if (*owner(key, body.cookie) == '\0' || (there != nullptr && there->contains(key))) continue;
         json flow = flow_json(reconciler, bridge, key, body);
-        flow["of"] = owner(body.cookie);
+        flow["of"] = owner(key, body.cookie);
         flow["missing"] = true;
         flows.push_back(std::move(flow));
       }
@@ -131,11 +141,11 @@ std::vector<std::string> spoofed(const Reconciler& reconciler, const Uuid& id, c
   if (bridge == switches.end() || bridge->second->flows() == nullptr || counted == counts.end()) {
     return hints;
   }
-  const std::uint64_t own = cookie_of_port(id);
+  const std::string from = from_port(reconciler, id);
   const auto dropped_in = [&](of::IntTable table) {
     std::uint64_t packets = 0;
     for (const auto& [key, body] : *bridge->second->flows()) {
-      if (key.table != of::number(table) || body.cookie != own || body.actions != "drop") continue;
+      if (key.table != of::number(table) || body.cookie != cookie_of_spoofed() || key.match != from) continue;
       if (const auto count = counted->second.find(key); count != counted->second.end())
         packets += count->second.packets;
     }
@@ -213,17 +223,18 @@ Result<Uuid> find_port(const Reconciler& reconciler, const std::string& text) {
 CounterReading::CounterReading(const Reconciler& reconciler, const Clock& clock)
     : clock_(clock), deadline_(clock.now() + kLimit) {
   for (const auto& [bridge, of_switch] : reconciler.switches()) {
-    if (of_switch->request_counters()) open_.insert(bridge);
+    if (const auto request = of_switch->request_counters(std::nullopt)) open_.emplace(bridge, *request);
   }
 }
 
 void CounterReading::run(const Reconciler& reconciler) {
   const auto switches = reconciler.switches();
-  std::erase_if(open_, [&](const std::string& bridge) {
+  std::erase_if(open_, [&](const auto& entry) {
+    const auto& [bridge, request] = entry;
     const auto of_switch = switches.find(bridge);
     if (of_switch == switches.end() || of_switch->second->flows() == nullptr) return true;
-    auto counts = of_switch->second->take_counters();
-    if (counts) counts_[bridge] = std::move(*counts);
+    auto counts = of_switch->second->take_counters(request);
+    if (counts) counts_[entry.first] = std::move(*counts);
     return counts.has_value();
   });
 }
@@ -315,7 +326,8 @@ std::string explain_text(const json& port) {
   for (const json& address : port.value("fixed_ips", json::array())) text += " " + address.get<std::string>();
   text += "\n";
   if (port.contains("status")) {
-    const std::string reason = port.value("reason", "");
+    const bool active = port["status"] == "ACTIVE";  // what is wrong all the same is a warning below
+    const std::string reason = active ? "" : port.value("reason", "");
     text +=
         fmt::format("{} on host {} since {}{}{}\n", port["status"].get<std::string>(),
                     port["host"].get<std::string>(), port.value("since", "?"), reason.empty() ? "" : ": ", reason);

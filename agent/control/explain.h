@@ -37,7 +37,7 @@ class CounterReading {
  private:
   const Clock& clock_;
   Monotonic deadline_;
-  std::set<std::string> open_;  // bridges whose answer is to come
+  std::map<std::string, std::uint32_t> open_;  // by bridge: the request whose answer is to come
   FlowCounts counts_;
 };
 

@@ -22,7 +22,8 @@ using reconcile::Reconciler;
 struct PortLine {
   Uuid id;
   std::string name, network, type, segmentation_id, interface, ofport, local_vlan, status, note;
-  int fast_path_port = 0;  // 0: Open vSwitch's
+  int fast_path_port = 0;     // 0: Open vSwitch's
+  std::uint64_t spoofed = 0;  // frames that anti-spoofing drops
 };
 
 std::vector<PortLine> port_lines(const Reconciler& reconciler) {
@@ -48,7 +49,11 @@ std::vector<PortLine> port_lines(const Reconciler& reconciler) {
       if (line.fast_path_port != 0) line.ofport = fmt::format("fp {}", line.fast_path_port);
       if (state->second.ofport) line.ofport = to_string(*state->second.ofport);
       if (state->second.local_vlan) line.local_vlan = to_string(*state->second.local_vlan);
-      if (!state->second.warning.empty()) line.note += (line.note.empty() ? "" : "; ") + state->second.warning;
+      if (line.note.find(state->second.warning) == std::string::npos) {
+        line.note += (line.note.empty() ? "" : "; ") + state->second.warning;
+      }
+      line.spoofed = reconciler.spoofed_frames(state->second);
+      if (line.spoofed > 0) line.note += fmt::format(" ({} so far)", line.spoofed);
     }
     lines.push_back(std::move(line));
   }
@@ -147,6 +152,7 @@ std::string status_json(const Reconciler& reconciler, const AgentFacts& agent) {
                      {"local_vlan", line.local_vlan},
                      {"fastpath_port", line.fast_path_port},
                      {"status", line.status},
+                     {"spoofed_frames", line.spoofed},
                      {"note", line.note}});
   }
   root["ports"] = ports;

@@ -22,7 +22,7 @@ enum class PortStatus { Active, Down, Error };
 
 struct PortReport {
   PortStatus status = PortStatus::Down;
-  std::string reason;  // why not ACTIVE; empty when ACTIVE
+  std::string reason;  // why not ACTIVE; when ACTIVE, what is wrong all the same; empty: nothing
 
   friend bool operator==(const PortReport&, const PortReport&) = default;
 };

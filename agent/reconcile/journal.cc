@@ -68,7 +68,7 @@ void Journal::port(const Uuid& id, const intent::PortReport* report, const PortS
     wirings_.observe(*history.seconds_to_wire);
   }
   history.report = *report;
-  history.since = clock_.wall();
+  if (!was_active || report->status != intent::PortStatus::Active) history.since = clock_.wall();
   add(Event::Kind::Port, id.to_string(),
       report->reason.empty() ? std::string(word(report->status))
                              : fmt::format("{}: {}", word(report->status), report->reason));

@@ -14,6 +14,7 @@
 #include "datapath/compile/compile.h"
 #include "datapath/diff/diff.h"
 #include "datapath/openflow/codec.h"
+#include "datapath/openflow/match.h"
 
 namespace ml2::reconcile {
 namespace {
@@ -37,6 +38,11 @@ std::size_t count(const of::Bundle& bundle, of::FlowMod::Command command) {
                                                 [&](const of::FlowMod& mod) { return mod.command == command; }));
 }
 
+// The match of the port's flows that anti-spoofing counts with; empty when it has none.
+std::string from_port(const PortState& state) {
+  return state.ofport ? of::Match().in_port(*state.ofport).text() : std::string();
+}
+
 }  // namespace
 
 Reconciler::Reconciler(Seams seams, NodeConfig node, Mode mode)
@@ -45,7 +51,8 @@ Reconciler::Reconciler(Seams seams, NodeConfig node, Mode mode)
       mode_(mode),
       compiler_([](const of::FlowKey& key, const of::FlowBody& body) { return of::canonical(key, body); }),
       journal_(seams_.clock),
-      fast_path_(seams_.fast_path, seams_.kernel, seams_.clock, journal_) {}
+      fast_path_(seams_.fast_path, seams_.kernel, seams_.clock, journal_),
+      spoof_drops_(seams_.clock) {}
 
 void Reconciler::run() {
   seams_.vswitch.run();
@@ -56,6 +63,7 @@ void Reconciler::run() {
   if (fast_path_.run()) dirty_ = true;
   take_outcomes();
   if (!gate_open()) return;
+  watch_drops();
   if (inputs_changed() || dirty_) step();
   if (mode_ == Mode::Look) return;
   apply();
@@ -71,6 +79,7 @@ void Reconciler::wait() {
   fast_path_.wait(plan_, in_sync_);
   if (!in_sync_) return;
   if (dirty_) ml2_poll_immediate();
+  spoof_drops_.wait();
   const Monotonic now = seams_.clock.now();
   const auto wake_at = [&](Monotonic when) {
     ml2_poll_timer(std::chrono::duration_cast<std::chrono::milliseconds>(when - now).count() + 1);
@@ -383,6 +392,22 @@ std::map<std::string, of::Switch*> Reconciler::switches() const {
   return result;
 }
 
+// Ports of which anti-spoofing has begun or ceased to drop something are judged again.
+void Reconciler::watch_drops() {
+  const auto bridge = bridges_.find(node_.integration_bridge);
+  const bool any = mode_ == Mode::Act && node_.anti_spoofing && active_ports_ > 0 && bridge != bridges_.end();
+  const std::set<std::string> news = spoof_drops_.run(any ? bridge->second.of_switch.get() : nullptr);
+  if (news.empty()) return;
+  for (const auto& [id, state] : desired().port_states) {
+    if (news.contains(from_port(state))) on_their_way_.insert(id);
+  }
+  dirty_ = true;
+}
+
+std::uint64_t Reconciler::spoofed_frames(const PortState& state) const {
+  return spoof_drops_.frames(from_port(state));
+}
+
 // The ports of which something else is to be said than before; nullopt: any.
 std::optional<std::set<Uuid>> Reconciler::judge_ports(const IntentChanges& intent_changes,
                                                       const DesiredChanges& desired_changes) {
@@ -410,6 +435,12 @@ void Reconciler::judge_port(const Uuid& id, std::set<Uuid>& changed) {
   const auto found = desired().port_states.find(id);
   const PortState* state = found == desired().port_states.end() ? nullptr : &found->second;
   auto now = port_report(id, intent, desired(), plan_, facts_, was_active, fast_path_);
+  if (now && state != nullptr && now->status == intent::PortStatus::Active) {
+    now->reason = state->warning;
+    if (std::string drops = spoof_drops_.sentence(from_port(*state), id); !drops.empty()) {
+      now->reason += (now->reason.empty() ? "" : "; ") + drops;
+    }
+  }
   journal_.port(id, now ? &*now : nullptr, state);
   const bool is_active = now && now->status == intent::PortStatus::Active;
   if (was_active && !is_active) --active_ports_;
@@ -423,7 +454,9 @@ void Reconciler::judge_port(const Uuid& id, std::set<Uuid>& changed) {
   if (state != nullptr && is_on_its_way(*now, *state)) on_their_way_.insert(id);
   if (before != port_reports_.end() && before->second == *now) return;
   changed.insert(id);
-  if (is_active) {
+  if (is_active && was_active) {
+    if (!now->reason.empty()) log::warn("reconcile", "port {}: {}", id.to_string(), now->reason);
+  } else if (is_active) {
     if (state->fast_path_port != 0) {
       log::info("reconcile", "port {} is wired: device {}, port {} of the fast path", id.to_string(),
                 state->interface, state->fast_path_port);
@@ -431,7 +464,7 @@ void Reconciler::judge_port(const Uuid& id, std::set<Uuid>& changed) {
       log::info("reconcile", "port {} is wired: interface {}, local VLAN {}", id.to_string(), state->interface,
                 state->local_vlan ? state->local_vlan->value() : 0);
     }
-    if (!state->warning.empty()) log::warn("reconcile", "port {}: {}", id.to_string(), state->warning);
+    if (!now->reason.empty()) log::warn("reconcile", "port {}: {}", id.to_string(), now->reason);
     const auto port = intent.ports.find(id);
     if (port != intent.ports.end() && has_unenforced_groups(port->second)) {
       log::warn("reconcile", "port {}: {}", id.to_string(), kNotEnforced);

@@ -29,6 +29,7 @@
 #include "agent/reconcile/back_off.h"
 #include "agent/reconcile/fast_path_side.h"
 #include "agent/reconcile/journal.h"
+#include "agent/reconcile/spoof_drops.h"
 #include "datapath/base/clock.h"
 #include "datapath/compile/compiler.h"
 #include "datapath/diff/differ.h"
@@ -91,6 +92,8 @@ class Reconciler {
   [[nodiscard]] const nl::Kernel& kernel() const { return seams_.kernel; }
   [[nodiscard]] fp::FastPathStatus fast_path_status() const { return fast_path_.status(); }
   [[nodiscard]] std::map<std::string, of::SwitchStatus> switch_status() const;
+  // What anti-spoofing drops of the port now; 0: nothing.
+  [[nodiscard]] std::uint64_t spoofed_frames(const PortState& state) const;
   [[nodiscard]] const Journal& journal() const { return journal_; }
   // By bridge, to read flows and ask for counters; whoever commits is the reconciler alone.
   [[nodiscard]] std::map<std::string, of::Switch*> switches() const;
@@ -122,6 +125,7 @@ class Reconciler {
                                             const DesiredChanges& desired_changes);
   void judge_port(const Uuid& id, std::set<Uuid>& changed);
   void mark_wired(const ovsdb::VswitchChanges& vswitch_changes);
+  void watch_drops();
   void confirm();
   void find_problems();
   void tell_problems();
@@ -165,6 +169,7 @@ class Reconciler {
   Counters counters_;
   Journal journal_;
   FastPathSide fast_path_;
+  SpoofDrops spoof_drops_;
 };
 
 }  // namespace ml2::reconcile

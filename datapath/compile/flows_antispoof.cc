@@ -86,11 +86,13 @@ of::FlowSet antispoof_flows(const Port& port, OfPort ofport) {
     add_flow(flows, IntTable::MacSpoof, 2, from_port().dl_src(mac), to(IntTable::MacSpoof, IntTable::LocalEgress),
              cookie);
   }
-  // What is left over is dropped by the tables' own flows, too; these count it port by port.
-  if (check_arp || check_nd) {
-    add_flow(flows, IntTable::ArpSpoof, 1, from_port(), Actions(IntTable::ArpSpoof).drop().text(), cookie);
-  }
-  add_flow(flows, IntTable::MacSpoof, 1, from_port(), Actions(IntTable::MacSpoof).drop().text(), cookie);
+  // What is left over is dropped by the tables' own flows, too; these count it port by port. One cookie of all ports: by
+  // it the agent (reconcile/spoof_drops.h) and people (ovs-ofctl dump-flows br-int cookie=.../-1) ask for all of them.
+  const auto count = [&](IntTable table) {
+    add_flow(flows, table, 1, from_port(), Actions(table).drop().text(), cookie_of_spoofed());
+  };
+  if (check_arp || check_nd) count(IntTable::ArpSpoof);
+  count(IntTable::MacSpoof);
   return flows;
 }
 

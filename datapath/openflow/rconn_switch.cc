@@ -85,9 +85,7 @@ void RconnSwitch::lose_connection() {
   flows_.clear();
   held_.clear();
   refusal_.clear();
-  counters_id_.reset();
-  counters_.clear();
-  have_counters_ = false;
+  counting_.clear();
   if (in_flight_) {
     in_flight_.reset();
     ++totals_.failures;
@@ -119,11 +117,11 @@ void RconnSwitch::handle(const Message& message) {
     case Reply::Kind::FlowUpdates: handle_updates(std::move(reply)); break;
     case Reply::Kind::Error: handle_error(reply); break;
     case Reply::Kind::FlowStats:
-      if (counters_id_ != reply.transaction_id) break;
-      counters_.insert(reply.counters.begin(), reply.counters.end());
-      if (!reply.more) {
-        counters_id_.reset();
-        have_counters_ = true;
+    case Reply::Kind::Aggregate:
+      if (const auto found = counting_.find(reply.transaction_id); found != counting_.end()) {
+        found->second.counters.insert(reply.counters.begin(), reply.counters.end());
+        found->second.packets = reply.packets;
+        found->second.whole = !reply.more;
       }
       break;
     case Reply::Kind::BundleCommitted:
@@ -207,10 +205,8 @@ void RconnSwitch::handle_error(const Reply& reply) {
     log::err(kLog, "{}", refusal_);
     return;
   }
-  if (counters_id_ == reply.transaction_id) {
+  if (counting_.erase(reply.transaction_id) > 0) {
     log::warn(kLog, "{} refuses to tell its flows' counters: {}", bridge_, reply.error);
-    counters_id_.reset();
-    counters_.clear();
     return;
   }
   if (!in_flight_ || in_flight_->error) return;  // the first error is the reason, the others follow from it
@@ -287,18 +283,40 @@ void RconnSwitch::finish_bundle() {
 
 std::optional<Status> RconnSwitch::take_outcome() { return std::exchange(outcome_, std::nullopt); }
 
-Status RconnSwitch::request_counters() {
+Result<std::uint32_t> RconnSwitch::count(Message request) {
   if (!have_flows_) return transient(fmt::format("{}: its flows have not been read yet", bridge_));
-  if (counters_id_) return {};
-  have_counters_ = false;
-  counters_.clear();
-  counters_id_ = send(make_flow_stats_request());
-  return {};
+  if (counting_.size() >= kMostRequests) counting_.erase(counting_.begin());
+  const std::uint32_t id = send(std::move(request));
+  counting_.try_emplace(id);
+  return id;
 }
 
-std::optional<std::map<FlowKey, FlowCounters>> RconnSwitch::take_counters() {
-  if (!std::exchange(have_counters_, false)) return std::nullopt;
-  return std::exchange(counters_, {});
+std::optional<RconnSwitch::Counting> RconnSwitch::take_count(std::uint32_t request) {
+  const auto found = counting_.find(request);
+  if (found == counting_.end() || !found->second.whole) return std::nullopt;
+  Counting result = std::move(found->second);
+  counting_.erase(found);
+  return result;
+}
+
+Result<std::uint32_t> RconnSwitch::request_counters(std::optional<std::uint64_t> cookie) {
+  return count(make_flow_stats_request(cookie));
+}
+
+Result<std::uint32_t> RconnSwitch::request_packets(std::uint64_t cookie) {
+  return count(make_aggregate_stats_request(cookie));
+}
+
+std::optional<std::map<FlowKey, FlowCounters>> RconnSwitch::take_counters(std::uint32_t request) {
+  std::optional<Counting> count = take_count(request);
+  if (!count) return std::nullopt;
+  return std::move(count->counters);
+}
+
+std::optional<std::uint64_t> RconnSwitch::take_packets(std::uint32_t request) {
+  const std::optional<Counting> count = take_count(request);
+  if (!count) return std::nullopt;
+  return count->packets;
 }
 
 SwitchStatus RconnSwitch::status() const {

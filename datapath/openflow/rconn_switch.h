@@ -43,8 +43,10 @@ class RconnSwitch final : public Switch {
   Status commit(const Bundle& bundle) override;
   [[nodiscard]] bool busy() const override { return in_flight_.has_value(); }
   [[nodiscard]] std::optional<Status> take_outcome() override;
-  Status request_counters() override;
-  [[nodiscard]] std::optional<std::map<FlowKey, FlowCounters>> take_counters() override;
+  Result<std::uint32_t> request_counters(std::optional<std::uint64_t> cookie) override;
+  [[nodiscard]] std::optional<std::map<FlowKey, FlowCounters>> take_counters(std::uint32_t request) override;
+  Result<std::uint32_t> request_packets(std::uint64_t cookie) override;
+  [[nodiscard]] std::optional<std::uint64_t> take_packets(std::uint32_t request) override;
   [[nodiscard]] SwitchStatus status() const override;
 
  private:
@@ -61,6 +63,12 @@ class RconnSwitch final : public Switch {
     std::optional<Error> error;
   };
 
+  struct Counting {
+    std::map<FlowKey, FlowCounters> counters;  // of request_counters()
+    std::uint64_t packets = 0;                 // of request_packets()
+    bool whole = false;
+  };
+
   void begin_connection();
   void lose_connection();
   void handle(const Message& message);
@@ -72,6 +80,8 @@ class RconnSwitch final : public Switch {
   void send_more();
   void finish_bundle();
   std::uint32_t send(Message message);
+  Result<std::uint32_t> count(Message request);
+  std::optional<Counting> take_count(std::uint32_t request);
 
   std::string bridge_;
   std::string socket_;
@@ -92,9 +102,7 @@ class RconnSwitch final : public Switch {
   std::optional<InFlight> in_flight_;
   std::optional<Status> outcome_;
 
-  std::optional<std::uint32_t> counters_id_;  // transaction id of the request that is open
-  std::map<FlowKey, FlowCounters> counters_;
-  bool have_counters_ = false;
+  std::map<std::uint32_t, Counting> counting_;  // by the request's transaction id
 
   std::string refusal_;  // why a connected switch is of no use; empty otherwise
   SwitchStatus totals_;

@@ -67,11 +67,17 @@ class Switch {
   // message has its error and the flow. Transient: the connection was lost; nobody knows whether it was carried out.
   [[nodiscard]] virtual std::optional<Status> take_outcome() = 0;
 
-  // Asks for the counters of all flows, which flows() leaves out. Fails as Transient when flows() is nullptr; asking
-  // again before the answer is no error and changes nothing.
-  virtual Status request_counters() = 0;
-  // The answer, once; nullopt until it is here whole (never, when the connection was lost: ask again).
-  [[nodiscard]] virtual std::optional<std::map<FlowKey, FlowCounters>> take_counters() = 0;
+  // Asks for the counters, which flows() leaves out, of the flows with this cookie (nullopt: of all), and answers the
+  // number by which to take them. Transient when flows() is nullptr. Several may be open, kMostRequests at most: of more,
+  // the oldest are forgotten.
+  static constexpr std::size_t kMostRequests = 8;
+  virtual Result<std::uint32_t> request_counters(std::optional<std::uint64_t> cookie) = 0;
+  // The answer, once; nullopt until it is here whole (never, when the connection was lost or the switch refused it: ask
+  // again).
+  [[nodiscard]] virtual std::optional<std::map<FlowKey, FlowCounters>> take_counters(std::uint32_t request) = 0;
+  // The same for the sum of the packets of the flows with this cookie: one small message, whatever their number.
+  virtual Result<std::uint32_t> request_packets(std::uint64_t cookie) = 0;
+  [[nodiscard]] virtual std::optional<std::uint64_t> take_packets(std::uint32_t request) = 0;
 
   [[nodiscard]] virtual SwitchStatus status() const = 0;
 };

@@ -53,9 +53,10 @@ class SwitchContract : public testing::TestWithParam<const char*> {
     return outcome.value_or(transient("no outcome"));
   }
   std::map<FlowKey, FlowCounters> counters(Switch& of) {
-    EXPECT_TRUE(of.request_counters().has_value());
+    const auto request = of.request_counters(std::nullopt);
+    EXPECT_TRUE(request.has_value());
     std::optional<std::map<FlowKey, FlowCounters>> result;
-    EXPECT_TRUE(rig_->until([&] { return (result = of.take_counters()).has_value(); }));
+    EXPECT_TRUE(rig_->until([&] { return (result = of.take_counters(request.value_or(0))).has_value(); }));
     return result.value_or(std::map<FlowKey, FlowCounters>());
   }
   std::uint64_t packets(Switch& of, const FlowKey& key) { return counters(of)[key].packets; }
@@ -67,7 +68,7 @@ TEST_P(SwitchContract, BeginsWithoutFlowsAndThenHasNone) {
   Switch& sw = rig_->open("br0");
   EXPECT_EQ(sw.flows(), nullptr);
   EXPECT_EQ(sw.commit({{add(0, 1, "", "drop")}}).error().kind, ErrorKind::Transient);
-  EXPECT_EQ(sw.request_counters().error().kind, ErrorKind::Transient);
+  EXPECT_EQ(sw.request_counters(std::nullopt).error().kind, ErrorKind::Transient);
   ASSERT_TRUE(rig_->until([&] { return sw.flows() != nullptr; }));
   EXPECT_TRUE(sw.flows()->empty());
   EXPECT_TRUE(sw.status().connected);
@@ -171,6 +172,30 @@ TEST_P(SwitchContract, ModifyKeepsCookieAndTimeoutsAddSetsThemAndBothKeepCounter
   // Only a flow that was gone begins anew.
   ASSERT_TRUE(carry_out(same, {{del(0, 1, "in_port=1"), add(0, 1, "in_port=1", "NORMAL")}}));
   EXPECT_EQ(packets(same, key), 0U);
+}
+
+TEST_P(SwitchContract, CountersAreThoseOfTheCookieThatIsAskedFor) {
+  Switch& sw = ready();
+  EXPECT_EQ(rig_->open("br1").request_packets(7).error().kind, ErrorKind::Transient);
+  const FlowKey first{0, 1, "in_port=1"}, second{1, 1, "in_port=2"};
+  ASSERT_TRUE(carry_out(sw, {{add(0, 1, "in_port=1", "drop", 7), add(1, 1, "in_port=2", "drop", 7),
+                              add(0, 1, "in_port=3", "drop", 8)}}));
+  rig_->hit("br0", first);
+  ASSERT_TRUE(rig_->until([&] { return packets(sw, first) == 1; }));
+  // Two who ask at once each get their own answer.
+  const auto sum = sw.request_packets(7), counters = sw.request_counters(7), none = sw.request_packets(9);
+  ASSERT_TRUE(sum && counters && none);
+  std::optional<std::map<FlowKey, FlowCounters>> answer;
+  ASSERT_TRUE(rig_->until([&] { return (answer = sw.take_counters(*counters)).has_value(); }));
+  ASSERT_EQ(answer->size(), 2U);
+  EXPECT_EQ(answer->at(first).packets, 1U);
+  EXPECT_EQ(answer->at(second).packets, 0U);
+  std::optional<std::uint64_t> packets;
+  ASSERT_TRUE(rig_->until([&] { return (packets = sw.take_packets(*sum)).has_value(); }));
+  EXPECT_EQ(packets, 1U);
+  ASSERT_TRUE(rig_->until([&] { return (packets = sw.take_packets(*none)).has_value(); }));
+  EXPECT_EQ(packets, 0U);
+  EXPECT_FALSE(sw.take_packets(*sum).has_value()) << "once";
 }
 
 TEST_P(SwitchContract, SeesForeignEditsWithoutAsking) {

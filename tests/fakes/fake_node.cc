@@ -22,9 +22,15 @@ class Channel final : public of::Switch {
   Status commit(const of::Bundle& bundle) override { return target_.commit(bundle); }
   [[nodiscard]] bool busy() const override { return target_.busy(); }
   [[nodiscard]] std::optional<Status> take_outcome() override { return target_.take_outcome(); }
-  Status request_counters() override { return target_.request_counters(); }
-  [[nodiscard]] std::optional<std::map<of::FlowKey, of::FlowCounters>> take_counters() override {
-    return target_.take_counters();
+  Result<std::uint32_t> request_counters(std::optional<std::uint64_t> cookie) override {
+    return target_.request_counters(cookie);
+  }
+  [[nodiscard]] std::optional<std::map<of::FlowKey, of::FlowCounters>> take_counters(std::uint32_t request) override {
+    return target_.take_counters(request);
+  }
+  Result<std::uint32_t> request_packets(std::uint64_t cookie) override { return target_.request_packets(cookie); }
+  [[nodiscard]] std::optional<std::uint64_t> take_packets(std::uint32_t request) override {
+    return target_.take_packets(request);
   }
   [[nodiscard]] of::SwitchStatus status() const override { return target_.status(); }
 

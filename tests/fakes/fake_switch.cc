@@ -69,11 +69,15 @@ void FakeSwitch::run() {
     show();
     changed_ = false;
   }
-  if (std::exchange(counters_asked_, false)) counters_ = table_counters_;
+  for (const auto& [request, cookie] : std::exchange(asked_, {})) {
+    counted_[request] = table_counters_;
+    std::erase_if(counted_[request],
+                  [&](const auto& entry) { return cookie && table_.at(entry.first).cookie != *cookie; });
+  }
 }
 
 void FakeSwitch::wait() {
-  if (reachable_ != connected_ || lost_ || in_flight_ || changed_ || counters_asked_) ml2_poll_immediate();
+  if (reachable_ != connected_ || lost_ || in_flight_ || changed_ || !asked_.empty()) ml2_poll_immediate();
 }
 
 void FakeSwitch::show() {
@@ -108,15 +112,35 @@ Status FakeSwitch::commit(const Bundle& bundle) {
 
 std::optional<Status> FakeSwitch::take_outcome() { return std::exchange(outcome_, std::nullopt); }
 
-Status FakeSwitch::request_counters() {
+Result<std::uint32_t> FakeSwitch::request_counters(std::optional<std::uint64_t> cookie) {
   if (!flows_) return transient(fmt::format("{}: its flows have not been read yet", bridge_));
-  counters_asked_ = true;
-  counters_.reset();
-  return {};
+  if (asked_.size() + counted_.size() >= kMostRequests) {
+    if (counted_.empty()) {
+      asked_.erase(asked_.begin());
+    } else {
+      counted_.erase(counted_.begin());
+    }
+  }
+  asked_[++last_request_] = cookie;
+  return last_request_;
 }
 
-std::optional<std::map<FlowKey, FlowCounters>> FakeSwitch::take_counters() {
-  return std::exchange(counters_, std::nullopt);
+Result<std::uint32_t> FakeSwitch::request_packets(std::uint64_t cookie) { return request_counters(cookie); }
+
+std::optional<std::map<FlowKey, FlowCounters>> FakeSwitch::take_counters(std::uint32_t request) {
+  const auto found = counted_.find(request);
+  if (found == counted_.end()) return std::nullopt;
+  auto counters = std::move(found->second);
+  counted_.erase(found);
+  return counters;
+}
+
+std::optional<std::uint64_t> FakeSwitch::take_packets(std::uint32_t request) {
+  const auto counters = take_counters(request);
+  if (!counters) return std::nullopt;
+  std::uint64_t packets = 0;
+  for (const auto& [key, count] : *counters) packets += count.packets;
+  return packets;
 }
 
 SwitchStatus FakeSwitch::status() const {
@@ -150,8 +174,8 @@ void FakeSwitch::lose_connection() {
   connected_ = false;
   if (flows_) log_.add_all(++sequence_);
   flows_.reset();
-  counters_asked_ = false;
-  counters_.reset();
+  asked_.clear();
+  counted_.clear();
   if (std::exchange(in_flight_, std::nullopt)) {
     ++totals_.failures;
     outcome_ = transient(fmt::format("{}: the connection was lost while a bundle was under way", bridge_));

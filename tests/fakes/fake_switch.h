@@ -35,8 +35,10 @@ class FakeSwitch final : public Switch {
   Status commit(const Bundle& bundle) override;
   [[nodiscard]] bool busy() const override { return in_flight_.has_value(); }
   [[nodiscard]] std::optional<Status> take_outcome() override;
-  Status request_counters() override;
-  [[nodiscard]] std::optional<std::map<FlowKey, FlowCounters>> take_counters() override;
+  Result<std::uint32_t> request_counters(std::optional<std::uint64_t> cookie) override;
+  [[nodiscard]] std::optional<std::map<FlowKey, FlowCounters>> take_counters(std::uint32_t request) override;
+  Result<std::uint32_t> request_packets(std::uint64_t cookie) override;
+  [[nodiscard]] std::optional<std::uint64_t> take_packets(std::uint32_t request) override;
   [[nodiscard]] SwitchStatus status() const override;
 
   // Fault menu.
@@ -81,8 +83,9 @@ class FakeSwitch final : public Switch {
   bool lose_outcome_ = false;
   std::vector<Bundle> sent_;
 
-  bool counters_asked_ = false;
-  std::optional<std::map<FlowKey, FlowCounters>> counters_;
+  std::uint32_t last_request_ = 0;
+  std::map<std::uint32_t, std::optional<std::uint64_t>> asked_;       // request -> cookie
+  std::map<std::uint32_t, std::map<FlowKey, FlowCounters>> counted_;  // answers
   SwitchStatus totals_;
 };
 

@@ -104,6 +104,49 @@ class MistakesTest(SystemTest):
         self.assertEqual(len(done.stderr.strip().splitlines()), 1, "one sentence")
         self.saw(done.stderr.strip())
 
+    def port_warns(self, machine, hypervisor, *words):
+        """A wired port says in its row, in status and in explain what is wrong all the same."""
+        def said():
+            row = self.row("Port", machine.port["id"], "status", "status_reason")
+            if row["status"] != "ACTIVE" or any(word not in row["status_reason"] for word in words):
+                raise LabError(f"the row says {row}")
+            return row["status_reason"]
+        sentence = self.soon("the port says", said)
+        self.assertIn(sentence, hypervisor.agent_call("status"))
+        explained = self.ml2ctl_json("explain", machine.port["id"], on=hypervisor)
+        self.assertEqual(explained["reason"], sentence)
+        return explained
+
+    def test_what_port_security_drops(self):
+        one, two = self.lab.hypervisors
+        network = self.network("blue", "vxlan")
+        first, second = self.vm("a1", network, one), self.vm("a2", network, two)
+        self.assert_pings(first, second.ip4, count=2)
+        self.assertEqual(self.show_port(first.port)["status_reason"], "")
+        status = one.status()
+        before = [status["counters"][what] for what in ("transactions", "bundles", "flow_mods")]
+        # An address that nobody gave it, then a MAC.
+        first.run("ip", "address", "add", "10.1.0.77/24", "dev", "eth0")
+        first.run("ip", "neigh", "flush", "all")
+        first.run("ping", "-c", "1", "-W", "1", "-I", "10.1.0.77", second.ip4, check=False)
+        explained = self.port_warns(first, one, "anti-spoofing drops ARP", "since", "--allowed-address")
+        self.assertRegex(str(explained["warnings"]), "dropped [0-9]+ frames of ARP")
+        mac = first.port["mac_address"]
+        first.run("ip", "link", "set", "eth0", "address", "02:00:00:00:be:ef")
+        first.ping(second.ip4, count=1)
+        self.port_warns(first, one, "from MACs that are not this port's", "--disable-port-security")
+        line = next(port for port in one.status()["ports"] if port["id"] == first.port["id"])
+        self.assertGreater(line["spoofed_frames"], 0)
+        self.saw(f"status: {line['note']}")
+        self.assertIn("anti-spoofing", self.ml2ctl("port", "list").stdout)
+        # Only said: nothing was sent for it, and the other port is as it was.
+        self.assertEqual([one.status()["counters"][what] for what in ("transactions", "bundles", "flow_mods")], before)
+        self.assertEqual(self.show_port(second.port)["status_reason"], "")
+        # What to do, done.
+        first.run("ip", "link", "set", "eth0", "address", mac)
+        self.ml2ctl("port", "set", first.port["id"], "--allowed-address", "ip-address=10.1.0.77")
+        wait_until(lambda: second.ping("10.1.0.77", count=1).ok, 10, "the second address answers")
+
     def test_mistakes(self):
         one, two = self.lab.hypervisors
         network = self.network("blue", "vxlan")
