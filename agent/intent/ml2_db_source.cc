@@ -50,7 +50,7 @@ void Ml2DbSource::read() {
     if (now == intent.refused.end()) return;
     const auto before = refused.find(port);
     if (before != refused.end() && before->second == now->second) return;
-    log::warn("intent", "port {}: {}; this port is left out, the others go on", port.to_string(), now->second);
+    log::warn("intent", "port {}: {}", port.to_string(), now->second);
   };
   for (const Uuid& port : news.intent.ports) tell(port);
   ++sequence_;

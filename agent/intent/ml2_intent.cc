@@ -239,9 +239,10 @@ void write_endpoints(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const N
     }
     if (found || keep_only) continue;
     if (const std::string owner = other_owner(rows, node, wanted); !owner.empty()) {
-      host.problems.insert(
-          fmt::format("local_ip {} is already the {} endpoint of host {}: this node's is not announced",
-                      wanted.ip_address, wanted.tunnel_type, owner));
+      host.problems.insert(fmt::format(
+          "local_ip {} is already the {} endpoint of host {}: this node's is not announced; give one of the two "
+          "another [ovs] local_ip",
+          wanted.ip_address, wanted.tunnel_type, owner));
       continue;
     }
     endpoints.insert(wanted.uuid);
@@ -299,7 +300,8 @@ NetworkIntent read_network(const ovsdb::Ml2Rows& rows, const Ml2Index& index, co
     if (binding->vif_type == "unbound") continue;  // whoever set the host is about to bind it
     const ovsdb::Ml2Port& row = rows.ports.at(binding->port);
     if (binding->vif_type == "binding_failed") {
-      here.refused.emplace(row.uuid, binding->failure.empty() ? "the port could not be bound" : binding->failure);
+      here.refused.emplace(
+          row.uuid, binding->failure.empty() ? "the port could not be bound; set its host again" : binding->failure);
       continue;
     }
     auto port = read_port(rows, index, *binding, row, node);
@@ -307,7 +309,10 @@ NetworkIntent read_network(const ovsdb::Ml2Rows& rows, const Ml2Index& index, co
       here.segments.emplace(*binding->segment, port->segment);
       here.ports.insert_or_assign(row.uuid, std::move(*port));
     } else {
-      here.refused.insert_or_assign(row.uuid, port.error().message);
+      here.refused.insert_or_assign(
+          row.uuid, port.error().message +
+                        "; this port is left out until its rows are right (ml2ctl port set, or create it "
+                        "anew)");
     }
   }
   if (here.segments.empty()) return here;  // what others have of it is none of ours

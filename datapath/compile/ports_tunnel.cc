@@ -72,16 +72,23 @@ std::string trouble_with_local_ip(const NodeConfig& node, const Facts& facts) {
 // Why this VTEP cannot be reached; empty when it can.
 std::string trouble_with(const NodeConfig& node, const Facts& facts, const Vtep& vtep) {
   if (vtep.address == node.local_ip) {
-    return fmt::format("host {} announces {}, which is the local_ip of this host; no tunnel to it", vtep.host,
-                       vtep.address.to_string());
+    return fmt::format(
+        "host {} announces {}, which is the local_ip of this host; no tunnel to it; give one of the two "
+        "another [ovs] local_ip",
+        vtep.host, vtep.address.to_string());
   }
   if (vtep.address.family() != node.local_ip->family()) {
-    return fmt::format("host {}: {} and local_ip {} are of different IP versions; no tunnel to it", vtep.host,
-                       vtep.address.to_string(), node.local_ip->to_string());
+    return fmt::format(
+        "host {}: {} and local_ip {} are of different IP versions; no tunnel to it; give all hosts an [ovs] "
+        "local_ip of one version",
+        vtep.host, vtep.address.to_string(), node.local_ip->to_string());
   }
   const std::string type = interface_type(vtep.type, vtep.address);
   if (!facts.iface_types.empty() && !facts.iface_types.contains(type)) {
-    return fmt::format("host {}: this ovs-vswitchd has no interface type {}; no tunnel to it", vtep.host, type);
+    return fmt::format(
+        "host {}: this ovs-vswitchd has no interface type {}; no tunnel to it; take {} out of [agent] "
+        "tunnel_types, or use an Open vSwitch that has it",
+        vtep.host, type, to_string(vtep.type));
   }
   return {};
 }
@@ -150,8 +157,10 @@ class TunnelPorts {
     const std::string name = flow_port(type, udp_port);
     DesiredPort port = tunnel_port(node_, type, udp_port, "flow");
     if (!build_.facts.iface_types.empty() && !build_.facts.iface_types.contains(port.type)) {
-      build_.desired.waiting["port " + name] =
-          fmt::format("this ovs-vswitchd has no interface type {}; no {} tunnels", port.type, to_string(type));
+      build_.desired.waiting["port " + name] = fmt::format(
+          "this ovs-vswitchd has no interface type {}; no {} tunnels; take {} out of [agent] tunnel_types, or use "
+          "an Open vSwitch that has it",
+          port.type, to_string(type), to_string(type));
       return;
     }
     if (!build_.ofport(name, node_.tunnel_bridge, port.type)) wait_for(name, "port " + name);

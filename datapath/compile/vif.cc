@@ -18,16 +18,20 @@ Verdict judge_segment(const Build& build, const Segment& segment) {
   const bool carried = fast_path_carries(build.node(), segment);
   const auto range = [&](std::uint32_t highest, const char* what) -> Verdict {
     if (segment.segmentation_id >= 1 && segment.segmentation_id <= highest) return {};
-    return {fmt::format("segmentation_id {} of the port's segment is no {} (1-{})", segment.segmentation_id, what,
-                        highest),
-            true};
+    return {
+        fmt::format("segmentation_id {} of the port's segment is no {} (1-{}); create the network anew with one of "
+                    "these",
+                    segment.segmentation_id, what, highest),
+        true};
   };
   const auto mapped = [&]() -> Verdict {
     if (carried) return {};
     const auto mapping = build.node().bridge_mappings.find(segment.physical_network);
     if (mapping == build.node().bridge_mappings.end()) {
-      return {fmt::format("physical network {} is not in [ovs] bridge_mappings of this host",
-                          text::printable(segment.physical_network)),
+      return {fmt::format(
+                  "physical network {} is not in [ovs] bridge_mappings of this host; add it there, or bind the port "
+                  "to another host",
+                  text::printable(segment.physical_network)),
               false};
     }
     if (build.physical_networks.contains(segment.physical_network)) return {};
@@ -45,8 +49,11 @@ Verdict judge_segment(const Build& build, const Segment& segment) {
     case NetworkType::Geneve: break;
   }
   if (!build.node().tunnel_types.contains(segment.type)) {
-    return {fmt::format("network type {} is not in [agent] tunnel_types of this host", to_string(segment.type)),
-            false};
+    return {
+        fmt::format("network type {} is not in [agent] tunnel_types of this host; add it there, or bind the port to "
+                    "another host",
+                    to_string(segment.type)),
+        false};
   }
   if (segment.type == NetworkType::Gre) return range(TunnelKey::kMax, "GRE key");
   return range(kMaxVni, "VNI");
@@ -56,7 +63,10 @@ Verdict judge_segment(const Build& build, const Segment& segment) {
 
 Verdict judge(const Build& build, const Port& port) {
   if (port.mac.is_zero() || port.mac.is_multicast()) {
-    return {fmt::format("mac_address {} cannot be a port's own", port.mac.to_string()), true};
+    return {fmt::format("mac_address {} cannot be a port's own: expected a unicast address (ml2ctl port set {} "
+                        "--mac-address MAC)",
+                        port.mac.to_string(), port.id.to_string()),
+            true};
   }
   Verdict verdict = judge_segment(build, port.segment);
   if (verdict.reason.empty() && !port.admin_state_up) verdict.reason = "admin_state_up is false";
@@ -75,8 +85,10 @@ Claims claims_of(Build& build) {
     if (const auto id = Uuid::parse(fact.iface_id)) {
       claims[*id].insert(name);
     } else {
-      build.desired.waiting["interface " + name] =
-          fmt::format("external_ids:iface-id {} is no port's UUID; left alone", text::printable(fact.iface_id));
+      build.desired.waiting["interface " + name] = fmt::format(
+          "external_ids:iface-id {} is no port's UUID; left alone; correct it, or take it out (ovs-vsctl "
+          "remove Interface {} external_ids iface-id)",
+          text::printable(fact.iface_id), name);
     }
   }
   return claims;
@@ -116,18 +128,22 @@ std::map<LocalVlanKey, Segment> wanted_segments(const Build& build, const std::v
   for (const Port* port : order) {
     const LocalVlanKey key = key_of(port->segment);
     if (const auto [same, added] = segments.emplace(key, port->segment); !added && same->second != port->segment) {
-      verdicts[port->id] = {fmt::format("network {} has another segment with segmentation_id {} on this host",
-                                        key.network.to_string(), key.segmentation_id),
-                            false};
+      verdicts[port->id] = {
+          fmt::format("network {} has another segment with segmentation_id {} on this host, and the two "
+                      "would share a local VLAN; bind the port to another host",
+                      key.network.to_string(), key.segmentation_id),
+          false};
       continue;
     }
     if (port->segment.type != NetworkType::Local) {
       const auto [owner, first] = carriers.emplace(carrier_of(port->segment), key);
       if (!first && owner->second != key) {
         segments.erase(key);
-        verdicts[port->id] = {fmt::format("network {} uses the same {} segment on this host",
-                                          owner->second.network.to_string(), to_string(port->segment.type)),
-                              false};
+        verdicts[port->id] = {
+            fmt::format("network {} uses the same {} segment on this host; create one of the two networks "
+                        "anew with another",
+                        owner->second.network.to_string(), to_string(port->segment.type)),
+            false};
         continue;
       }
     }
@@ -205,8 +221,10 @@ void wire(Build& build, const Port& port, const Vif& vif, LocalVlan vlan) {
     state.waiting = waits_for(build, port);
   }
   if (!vif.fact->attached_mac.empty() && Mac::parse(text::lower(vif.fact->attached_mac)) != port.mac) {
-    state.warning = fmt::format("external_ids:attached-mac of {} is {}, but mac_address of the port is {}",
-                                vif.interface, text::printable(vif.fact->attached_mac), port.mac.to_string());
+    state.warning = fmt::format(
+        "external_ids:attached-mac of {} is {}, but mac_address of the port is {}: anti-spoofing "
+        "drops what comes from another; correct the one that is wrong",
+        vif.interface, text::printable(vif.fact->attached_mac), port.mac.to_string());
   }
 }
 
@@ -229,7 +247,9 @@ Wiring wiring_of(const Build& build, const Claims& claims) {
     if (!allocation.exhausted.contains(key)) continue;
     wiring.segments.erase(key);
     wiring.overruled.try_emplace(port->id,
-                                 Verdict{"no local VLAN is left on this host: all of 1-4094 are in use", false});
+                                 Verdict{"no local VLAN is left on this host: all of 1-4094 are in use; bind the "
+                                         "port to another host",
+                                         false});
   }
   return wiring;
 }
@@ -249,9 +269,10 @@ void compile_port(Build& build, const Port& port, const Vif* vif, const Wiring& 
   }
   state.refused = verdict.refused;
   if (vif == nullptr && verdict.reason.empty()) build.unplugged.insert(port.id);
-  state.waiting = verdict.reason.empty() ? fmt::format("no interface with external_ids:iface-id={} on {}",
-                                                       port.id.to_string(), build.node().integration_bridge)
-                                         : verdict.reason;
+  state.waiting = verdict.reason.empty()
+                      ? fmt::format("no interface with external_ids:iface-id={} on {}: plug the machine",
+                                    port.id.to_string(), build.node().integration_bridge)
+                      : verdict.reason;
   if (vif == nullptr) return;
   state.interface = vif->interface;
   state.ofport = vif->fact->ofport;
@@ -287,7 +308,9 @@ void compile_claim(Build& build, const Uuid& id, const std::set<std::string>& in
     if (!known) continue;
     PortState& state = build.desired.port_states[id];
     if (!state.warning.empty()) state.warning += "; ";
-    state.warning += fmt::format("{} has the same external_ids:iface-id and is kept off the network", vif.interface);
+    state.warning +=
+        fmt::format("{} has the same external_ids:iface-id and is kept off the network; unplug it, or {}",
+                    vif.interface, chosen != nullptr ? chosen->interface : "correct the port");
   }
 }
 

@@ -145,9 +145,9 @@ TEST(Compile, AnotherMacIsWiredWithAWarning) {
   const Desired desired = compile(i, f);
   EXPECT_EQ(desired.vifs.at("tap1").tag, 1);
   EXPECT_EQ(desired.port_states.at(uuid(1)).waiting, "");
-  EXPECT_EQ(desired.port_states.at(uuid(1)).warning,
-            "external_ids:attached-mac of tap1 is fa:16:3e:00:00:99, but mac_address of the port is "
-            "fa:16:3e:00:00:01");
+  EXPECT_THAT(desired.port_states.at(uuid(1)).warning,
+              HasSubstr("external_ids:attached-mac of tap1 is fa:16:3e:00:00:99, but mac_address of the port is "
+                        "fa:16:3e:00:00:01"));
 }
 
 TEST(Compile, UnknownInterfacesDieOnlyWhenTheIntentIsComplete) {
@@ -169,7 +169,8 @@ TEST(Compile, AForeignIfaceIdIsLeftAlone) {
   plug(f, "tap1", 1, 3).iface_id = "vm-\x1b[2J";
   const Desired desired = compile(intent(), f);
   EXPECT_THAT(desired.vifs, IsEmpty());
-  EXPECT_EQ(desired.waiting.at("interface tap1"), "external_ids:iface-id vm-\\x1b[2J is no port's UUID; left alone");
+  EXPECT_THAT(desired.waiting.at("interface tap1"),
+              HasSubstr("external_ids:iface-id vm-\\x1b[2J is no port's UUID; left alone"));
 }
 
 TEST(Compile, InterfacesOfOtherBridgesAreNoPortsOfOurs) {
@@ -188,7 +189,8 @@ TEST(Compile, BadMacsAreRefused) {
   add_port(i, 2, 101, 5).mac = Mac();
   plug(f, "tap1", 1, 3);
   const Desired desired = compile(i, f);
-  EXPECT_EQ(desired.port_states.at(uuid(1)).waiting, "mac_address ff:ff:ff:ff:ff:ff cannot be a port's own");
+  EXPECT_THAT(desired.port_states.at(uuid(1)).waiting,
+              HasSubstr("mac_address ff:ff:ff:ff:ff:ff cannot be a port's own"));
   EXPECT_TRUE(desired.port_states.at(uuid(1)).refused);
   EXPECT_TRUE(desired.port_states.at(uuid(2)).refused);
   EXPECT_TRUE(desired.vifs.at("tap1").dead);
@@ -203,8 +205,8 @@ TEST(Compile, TwoNetworksWithOneVni) {
   plug(f, "tap2", 2, 4);
   Desired desired = compile(i, f);
   EXPECT_EQ(desired.port_states.at(uuid(1)).waiting, "");
-  EXPECT_EQ(desired.port_states.at(uuid(2)).waiting,
-            fmt::format("network {} uses the same vxlan segment on this host", uuid(102).to_string()));
+  EXPECT_THAT(desired.port_states.at(uuid(2)).waiting,
+              HasSubstr(fmt::format("network {} uses the same vxlan segment on this host", uuid(102).to_string())));
   EXPECT_TRUE(desired.vifs.at("tap2").dead);
   // The one that was there first stays, whatever the order of ids.
   f.local_vlans = {{LocalVlanKey{uuid(101), 5}, *LocalVlan::make(9)}};
@@ -297,8 +299,8 @@ TEST(Compile, FlowBasedTunnels) {
   EXPECT_EQ(desired.ports.size(), 4U);  // the patch pair and these two
   f.iface_types = {"patch", "internal"};
   desired = compile(i, f);
-  EXPECT_EQ(desired.waiting.at("port vxlan-udp8472"),
-            "this ovs-vswitchd has no interface type vxlan; no vxlan tunnels");
+  EXPECT_THAT(desired.waiting.at("port vxlan-udp8472"),
+              HasSubstr("this ovs-vswitchd has no interface type vxlan; no vxlan tunnels"));
   EXPECT_EQ(desired.ports.size(), 2U);
 }
 
