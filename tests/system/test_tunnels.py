@@ -1,4 +1,4 @@
-"""Every tunnel type over both IP versions in both tunnel modes between three hypervisors; from one mode to the other."""
+"""Every network type over both IP versions in both tunnel modes between three hypervisors; from one mode to the other."""
 import concurrent.futures
 import re
 import signal
@@ -90,6 +90,21 @@ class TunnelMatrixTest(SystemTest):
                 result = machines[0].ping(address, count=2, size=size - headers)
                 self.assertEqual(result.lost, 0, f"{machines[0].name} -> {address}, {size} bytes: {result.output}")
 
+    def make_networks(self):
+        """One of each type with three machines, one on each hypervisor; of a local network all on the first."""
+        networks = {}
+        for name in (*TYPES, "vlan", "flat", "local"):
+            physical_network = laboratory.PHYSNET if name in ("vlan", "flat") else None
+            network = self.network(name, name, mtu=MTU, physical_network=physical_network,
+                                   segment=142 if name == "vlan" else None)
+            hosts = [self.lab[1]] * 3 if name == "local" else self.lab.hypervisors
+            networks[name] = [self.vm(f"{name}{index}", network, host, wait=False) for index, host in enumerate(hosts, 1)]
+        for machines in networks.values():
+            for machine in machines:
+                machine.write_sysctl("ipv4/icmp_echo_ignore_broadcasts", 0)
+                self.wait_active(machine.port)
+        return networks
+
     def check_all(self, networks):
         with concurrent.futures.ThreadPoolExecutor(len(networks)) as pool:
             list(pool.map(self.check_type, networks.values()))
@@ -161,15 +176,7 @@ class TunnelMatrixTest(SystemTest):
 
     def test_all_types_over_both_ip_versions_in_both_modes(self):
         self.run_agents(4, "port-per-peer")
-        networks = {}
-        for name in TYPES:
-            network = self.network(name, name, mtu=MTU)
-            networks[name] = [self.vm(f"{name}{hypervisor.index}", network, hypervisor, wait=False)
-                              for hypervisor in self.lab.hypervisors]
-        for machines in networks.values():
-            for machine in machines:
-                machine.write_sysctl("ipv4/icmp_echo_ignore_broadcasts", 0)
-                self.wait_active(machine.port)
+        networks = self.make_networks()
         self.wait_tunnel_ports(4, "port-per-peer")
         self.check_all(networks)
         self.check_outer_header(*networks["vxlan"][:2])
