@@ -28,6 +28,11 @@ InterfaceRow read_interface(const Row& row) {
   interface.ifindex = row.column("ifindex").integer();
   interface.mac_in_use = text(row, "mac_in_use");
   interface.link_state = text(row, "link_state");
+  if (interface.type.starts_with("dpdkvhostuser")) {
+    const StringMap status = row.column("status").string_map();
+    const auto machine = status.find("status");
+    interface.connected = machine != status.end() && machine->second == "connected";
+  }
   interface.admin_state = text(row, "admin_state");
   interface.mtu_request = row.column("mtu_request").integer();
   return interface;
@@ -116,7 +121,7 @@ MonitoredColumns vswitch_columns() {
       {"Port", {"name", "interfaces", "tag", "trunks", "vlan_mode", "other_config", "external_ids"}},
       {"Interface",
        {"name", "type", "options", "external_ids", "ofport", "ofport_request", "error", "ifindex", "mac_in_use",
-        "link_state", "admin_state", "mtu_request"}},
+        "link_state", "status", "admin_state", "mtu_request"}},
   };
 }
 

@@ -32,6 +32,7 @@ struct InterfaceRow {
   std::optional<std::int64_t> ifindex;  // Linux interface index
   std::string mac_in_use;
   std::string link_state;   // up, down or empty
+  bool connected = false;   // status:status, of a vhost-user port: a machine is there
   std::string admin_state;  // up, down or empty
   std::optional<std::int64_t> mtu_request;
 

@@ -17,6 +17,7 @@ InterfaceFact fact_of(const ovsdb::InterfaceRow& row) {
   if (row.ofport) fact.ofport = OfPort::make(*row.ofport);
   if (row.ofport_request) fact.ofport_request = OfPort::make(*row.ofport_request);
   fact.error = row.error;
+  fact.unserved = row.connected && row.link_state == "down";
   if (row.type == "patch") fact.peer = value_of(row.options, "peer");
   fact.iface_id = value_of(row.external_ids, "iface-id");
   fact.attached_mac = value_of(row.external_ids, "attached-mac");

@@ -217,6 +217,14 @@ void wire(Build& build, const Port& port, const Vif& vif, LocalVlan vlan) {
     state.waiting = fmt::format("ovs-vswitchd could not add {}: {}", vif.interface, vif.fact->error);
   } else if (!vif.fact->ofport) {
     state.waiting = fmt::format("ovs-vswitchd has not assigned an OpenFlow port to {} yet", vif.interface);
+  } else if (vif.fact->unserved) {
+    // Its datapath has thrown the port out (dpif-netdev.c reconfigure_datapath()); nothing in the row says so.
+    state.waiting = fmt::format(
+        "a machine is connected to {}, but ovs-vswitchd cannot serve it, mostly for want of memory for its packets "
+        "(its log "
+        "then has: Failed to create memory pool); give it more (other_config:dpdk-socket-mem), or the network a "
+        "smaller mtu",
+        vif.interface);
   } else {
     state.waiting = waits_for(build, port);
   }

@@ -29,6 +29,7 @@ struct InterfaceFact {
   std::optional<OfPort> ofport;          // absent: not assigned yet, or refused (then `error` says why)
   std::optional<OfPort> ofport_request;  // Interface.ofport_request: the number that it asks for
   std::string error;                     // ovs-vswitchd's words
+  bool unserved = false;                 // of a vhost-user port: a machine is connected, but there is no link to it
   std::string peer;                      // Interface.options:peer, of a patch port
   std::string iface_id;                  // external_ids:iface-id, empty when absent
   std::string attached_mac;              // external_ids:attached-mac, empty when absent

@@ -32,7 +32,7 @@ class VhostUserTest(SystemTest):
                 *(OVS_DPDK if word == "ovs-vswitchd" else word for word in command))
             hypervisor.start_vswitchd()
             hypervisor.address_underlay()
-            cls.lab.start_agents({"ovs": {"vhostuser_socket_dir": hypervisor.dir}})
+            cls.lab.start_agents({"DEFAULT": {"global_physnet_mtu": "9100"}, "ovs": {"vhostuser_socket_dir": hypervisor.dir}})
         except BaseException:
             cls.lab.show_logs()
             cls.lab.stop()
@@ -49,6 +49,46 @@ class VhostUserTest(SystemTest):
         self.addCleanup(machine.kill)
         return machine
 
+    def plug_as_nova(self, port, path):
+        hypervisor, name = self.lab[1], os.path.basename(path)
+        hypervisor.ovs_vsctl("add-port", "br-int", name, "--", "set", "Interface", name, "type=dpdkvhostuserclient",
+                             f"options:vhost-server-path={path}", f"external_ids:iface-id={port['id']}",
+                             f"external_ids:attached-mac=\"{port['mac_address']}\"")
+        self.addCleanup(hypervisor.ovs_vsctl, "--if-exists", "del-port", "br-int", name)
+        return name
+
+    def test_a_machine_that_open_vswitch_has_no_memory_for(self):
+        """Packets of 9,000 bytes for two machines do not fit into the 256 MB that ovs-vswitchd has here."""
+        jumbo = self.network("jumbo", "vxlan", mtu=9000)
+        hypervisor, connected = self.lab[1], 0
+        for number in range(3):
+            port = self.port(f"jumbo{number}", jumbo, hypervisor)
+            path = self.show_port(port)["binding:vif_details"]["vhostuser_socket"]
+            name = self.plug_as_nova(port, path)
+            self.wait_active(port)
+            machine = self.start_machine(path, port["mac_address"])
+
+            def judged():
+                link, status = (hypervisor.ovs_vsctl("get", "Interface", name, column).stdout
+                                for column in ("link_state", "status"))
+                row = self.show_port(port)
+                if "=connected" not in status or (row["status"] == "ACTIVE") != ("up" in link):
+                    raise LabError(f"link {link}, status {status}, port {row['status']}")
+                return row
+            row = wait_until(judged, 30, f"machine {number} is connected, and its port says whether it is served")
+            if row["status"] == "ACTIVE":
+                connected += 1
+                continue
+            for words in ("cannot serve it", "dpdk-socket-mem", "smaller mtu"):
+                self.assertIn(words, row["status_reason"])
+            self.saw(f"after {connected} machines: {row['status']}: {row['status_reason']}")
+            self.assertEqual(self.ml2ctl_json("explain", port["id"])["reason"], row["status_reason"])
+            self.assertIn(row["status_reason"], hypervisor.agent_call("status"))
+            machine.kill()
+            self.wait_active(port)  # it waits for a machine again
+            return
+        self.fail("three machines got memory: nothing was tried")
+
     def test_a_vhost_user_port(self):
         hypervisor = self.lab[1]
         blue = self.network("blue", "vxlan", mtu=1400)
@@ -62,12 +102,7 @@ class VhostUserTest(SystemTest):
         self.assertTrue(path.startswith(hypervisor.dir + "/vhu"), path)
         self.assertEqual(details["vhostuser_mode"], "server", "the machine makes the socket, Open vSwitch connects")
 
-        # As nova plugs it.
-        name = os.path.basename(path)
-        hypervisor.ovs_vsctl("add-port", "br-int", name, "--", "set", "Interface", name, "type=dpdkvhostuserclient",
-                             f"options:vhost-server-path={path}", f"external_ids:iface-id={port['id']}",
-                             f"external_ids:attached-mac=\"{port['mac_address']}\"")
-        self.addCleanup(hypervisor.ovs_vsctl, "--if-exists", "del-port", "br-int", name)
+        name = self.plug_as_nova(port, path)
         self.wait_active(port)
         address = port["fixed_ips"][0]["ip_address"]
         for life in ("first", "second"):

@@ -150,6 +150,16 @@ TEST(Compile, AnotherMacIsWiredWithAWarning) {
                         "fa:16:3e:00:00:01"));
 }
 
+TEST(Compile, AMachineThatOpenVswitchCannotServeIsNotWired) {
+  Intent i = intent();
+  Facts f = facts();
+  add_port(i, 1, 101, 5);
+  plug(f, "vhu1", 1, 3).type = "dpdkvhostuserclient";
+  EXPECT_EQ(compile(i, f).port_states.at(uuid(1)).waiting, "");
+  f.interfaces["vhu1"].unserved = true;
+  EXPECT_THAT(compile(i, f).port_states.at(uuid(1)).waiting, HasSubstr("ovs-vswitchd cannot serve it"));
+}
+
 TEST(Compile, UnknownInterfacesDieOnlyWhenTheIntentIsComplete) {
   Intent i = intent();
   Facts f = facts();

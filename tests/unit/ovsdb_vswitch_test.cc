@@ -48,7 +48,11 @@ TEST(Vswitch, ReadsBridgesPortsAndInterfacesByName) {
        {"ofport", Datum::of(number(-1))},
        {"error", Datum::of("no such device")},
        {"external_ids", Datum::map({{"iface-id", "p"}})}});
-  put(snapshot, "Interface", id(5), {{"name", Datum::of("tap2")}});
+  put(snapshot, "Interface", id(5), {{"name", Datum::of("tap2")}, {"status", Datum::map({{"status", "connected"}})}});
+  put(snapshot, "Interface", id(6),
+      {{"name", Datum::of("vhu1")},
+       {"type", Datum::of("dpdkvhostuserclient")},
+       {"status", Datum::map({{"mode", "client"}, {"status", "connected"}})}});
 
   const Vswitch vswitch = read_vswitch(snapshot);
   EXPECT_EQ(vswitch.root, id(1));
@@ -65,6 +69,8 @@ TEST(Vswitch, ReadsBridgesPortsAndInterfacesByName) {
   EXPECT_EQ(vswitch.interfaces.at("tap1").ofport, -1);
   EXPECT_EQ(vswitch.interfaces.at("tap1").error, "no such device");
   EXPECT_EQ(vswitch.interfaces.at("tap2").ofport, std::nullopt);
+  EXPECT_FALSE(vswitch.interfaces.at("tap2").connected);
+  EXPECT_TRUE(vswitch.interfaces.at("vhu1").connected);
   EXPECT_THAT(vswitch.port_bridge, ElementsAre(Pair("tap1", "br-int")));
   EXPECT_THAT(vswitch.interface_port, ElementsAre(Pair("tap1", "tap1")));
 }
