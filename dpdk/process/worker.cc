@@ -76,22 +76,20 @@ void Worker::burst(const ReceiveQueue& queue) {
   Frame frames[kBurst];
   const unsigned count = rte_eth_rx_burst(queue.ethdev, queue.queue, packets, kBurst);
   if (count == 0) return;
-  for (unsigned i = 0; i < count; ++i) rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
-  unsigned kept = 0;
+  std::uint64_t odd = 0;
   for (unsigned i = 0; i < count; ++i) {
-    rte_mbuf* packet = packets[i];
-    Frame& frame = frames[kept];
-    if ((packet->nb_segs != 1) | ((packet->ol_flags & kReceivedWork) != 0)) [[unlikely]] {
-      if (take_in(packet, frame, queue.port)) packets[kept++] = packet;
-      continue;
-    }
-    packets[kept++] = packet;
-    frame.start(rte_pktmbuf_mtod(packet, std::uint8_t*), packet->data_len, packet->data_off, packet);
-    if ((packet->ol_flags & RTE_MBUF_F_RX_RSS_HASH) != 0) {
-      frame.has_hash = true;
-      frame.hash = packet->hash.rss;
-    }
+    const rte_mbuf* packet = packets[i];
+    const std::uint16_t offset = packet->data_off;
+    auto* data = static_cast<std::uint8_t*>(packet->buf_addr) + offset;
+    rte_prefetch0(data);
+    const std::uint64_t flags = packet->ol_flags;
+    odd |= (packet->nb_segs ^ 1U) | (flags & kReceivedWork);
+    frames[i].start(data, packet->data_len, offset, packets[i], packet->hash.rss,
+                    (flags & RTE_MBUF_F_RX_RSS_HASH) != 0);
   }
+  unsigned kept = count;
+  if (odd != 0) [[unlikely]]
+    kept = take_in(packets, frames, count, queue.port);
   if (kept == 0) [[unlikely]]
     return;
   const Tap* tap = load_shared(shared_.tap);
@@ -106,11 +104,18 @@ void Worker::burst(const ReceiveQueue& queue) {
   const PortIndex first = frames[0].port;
   unsigned elsewhere = waiting_count_ + (first == kNoPort ? 1U : 0U);
   std::uint64_t bytes = 0;
+  odd = 0;
   for (unsigned i = 0; i < kept; ++i) {
-    write_back(frames[i], packets[i]);
-    elsewhere |= static_cast<unsigned>(frames[i].port ^ first);
-    bytes += frames[i].length;
+    const Frame& frame = frames[i];
+    elsewhere |= static_cast<unsigned>(frame.port ^ first);
+    bytes += frame.length;
+    if (frame.has_work()) [[unlikely]] {
+      odd |= std::uint64_t{1} << i;
+    } else {
+      write_back_plain(frame, packets[i]);
+    }
   }
+  for (; odd != 0; odd &= odd - 1) write_back(frames[__builtin_ctzll(odd)], packets[__builtin_ctzll(odd)]);
   if (elsewhere == 0) [[likely]] {
     transmit(first, packets, kept, bytes);
   } else {
@@ -119,13 +124,31 @@ void Worker::burst(const ReceiveQueue& queue) {
   flush_all();
 }
 
-// An mbuf with work; false: it could not be taken, and is counted and freed.
-bool Worker::take_in(rte_mbuf*& packet, Frame& frame, PortIndex port) {
-  if (frame_of_work(packet, frame)) return true;
-  bump(counters_->ports[port].received, 1, packet->pkt_len);
-  bump(counters_->ports[port].drops[static_cast<std::size_t>(Drop::Scattered)], 1);
-  rte_pktmbuf_free(packet);
-  return false;
+// A burst in which some mbuf brings work, or is in pieces. What cannot be taken is counted and freed; the number of the others.
+unsigned Worker::take_in(rte_mbuf** packets, Frame* frames, unsigned count, PortIndex port) {
+  unsigned kept = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    rte_mbuf* packet = packets[i];
+    const bool odd = packet->nb_segs != 1 || (packet->ol_flags & kReceivedWork) != 0;
+    if (!odd) {
+      frames[kept] = frames[i];
+    } else if (!frame_of_work(packet, frames[kept])) {
+      bump(counters_->ports[port].received, 1, packet->pkt_len);
+      bump(counters_->ports[port].drops[static_cast<std::size_t>(Drop::Scattered)], 1);
+      rte_pktmbuf_free(packet);
+      continue;
+    }
+    packets[kept++] = packet;
+  }
+  return kept;
+}
+
+inline void Worker::write_back_plain(const Frame& frame, rte_mbuf* packet) {
+  packet->data_off = frame.headroom;  // the walk keeps it in step with `data`
+  packet->data_len = static_cast<std::uint16_t>(frame.length);
+  packet->pkt_len = frame.length;
+  // What the receiver said about checksums and tags is no order to the sender.
+  if (packet->ol_flags != 0) packet->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
 }
 
 inline void Worker::write_back(const Frame& frame, rte_mbuf* packet) {
@@ -134,11 +157,7 @@ inline void Worker::write_back(const Frame& frame, rte_mbuf* packet) {
     work_ = true;
     return write_back_work(frame, packet);
   }
-  packet->data_off = frame.headroom;  // the walk keeps it in step with `data`
-  packet->data_len = static_cast<std::uint16_t>(frame.length);
-  packet->pkt_len = frame.length;
-  // What the receiver said about checksums and tags is no order to the sender.
-  if (packet->ol_flags != 0) packet->ol_flags &= RTE_MBUF_F_INDIRECT | RTE_MBUF_F_EXTERNAL;
+  write_back_plain(frame, packet);
 }
 
 // What the walk decided about a frame happens to its mbuf.

@@ -84,10 +84,11 @@ class Worker : private Sink {
     std::array<rte_mbuf*, 2 * kBurst> packets{};
   };
   void burst(const ReceiveQueue& queue);
-  bool take_in(rte_mbuf*& packet, Frame& frame, PortIndex port);
+  unsigned take_in(rte_mbuf** packets, Frame* frames, unsigned count, PortIndex port);
   void prepare(PortIndex port, rte_mbuf** packets, unsigned* count, std::uint64_t* bytes);
   void enqueue(PortIndex port, rte_mbuf* packet, std::uint32_t bytes);
   void write_back(const Frame& frame, rte_mbuf* packet);
+  static void write_back_plain(const Frame& frame, rte_mbuf* packet);
   void transmit(PortIndex port, rte_mbuf** packets, unsigned count, std::uint64_t bytes);
   void flush(PortIndex port);
   void flush_all();

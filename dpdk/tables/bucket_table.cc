@@ -22,11 +22,14 @@ std::uint64_t bucket_count(std::size_t entries) {
 BucketArray::BucketArray(std::uint64_t count, std::uint64_t hash_seed)
     : mask(count - 1), seed(hash_seed | 1U), bytes(count * sizeof(Bucket)) {
   constexpr std::size_t kHugePage = std::size_t{2} << 20U;
-  // Aligned, so that the kernel may back it with huge pages: a look-up in a large table then costs no TLB miss.
-  const std::size_t alignment = bytes >= kHugePage ? kHugePage : alignof(Bucket);
-  void* memory = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
+  // Aligned, so that the kernel may back it with huge pages: a look-up in a large table then costs no TLB miss. From so
+  // many small pages on that they fill the first level of a TLB.
+  const bool huge = bytes >= kHugePage / 16;
+  const std::size_t alignment = huge ? kHugePage : alignof(Bucket);
+  const std::size_t size = (bytes + alignment - 1) / alignment * alignment;
+  void* memory = std::aligned_alloc(alignment, size);
   if (memory == nullptr) return;
-  if (bytes >= kHugePage) ::madvise(memory, bytes, MADV_HUGEPAGE);
+  if (huge) ::madvise(memory, size, MADV_HUGEPAGE);
   std::memset(memory, 0, bytes);
   buckets = static_cast<Bucket*>(memory);
 }

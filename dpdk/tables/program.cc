@@ -456,7 +456,7 @@ void Program::publish_port(std::uint16_t id) {
     std::size_t count = 0;
     for (const auto& [vtep, v] : vteps_) count += v.port == id;
     std::size_t size = 4;
-    while (size < count * 2) size *= 2;
+    while (size < count * 4) size *= 2;
     vteps->mask = static_cast<std::uint32_t>(size - 1);
     vteps->entries.resize(size);
     for (const auto& [vtep, v] : vteps_) {

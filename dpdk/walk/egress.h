@@ -74,21 +74,25 @@ ML2_INLINE void encapsulate(Frame& frame, const vxlan::Header& header, std::uint
   const auto udp_source = static_cast<std::uint16_t>(0xc000U | hash >> 18U);  // 49152-65535
   // IPv4 with a tag is 54 bytes: two vectors of 32. IPv6 is 70 or 74: three.
   constexpr std::size_t kCopied = kIpv6 ? 96 : 64;
-  copy_tail<kCopied>(frame.data - kCopied, header.bytes + vxlan::Header::kSize - kCopied);
-  std::uint8_t* at = frame.data - header.length;
-  vxlan::patch<kIpv6, kChecksum>(header, at, frame.length, udp_source, vni);
+  std::uint8_t* const inner = frame.data;
+  const std::uint32_t length = frame.length;
+  const std::uint32_t added = header.length;  // asked before the compiler must think that a store has changed it
+  copy_tail<kCopied>(inner - kCopied, header.bytes + vxlan::Header::kSize - kCopied);
+  std::uint8_t* at = inner - added;
+  vxlan::patch<kIpv6, kChecksum>(header, at, length, udp_source, vni);
   frame.data = at;
-  frame.length += header.length;
-  frame.headroom = static_cast<std::uint16_t>(frame.headroom - header.length);
+  frame.length = length + added;
+  frame.headroom = static_cast<std::uint16_t>(frame.headroom - added);
 }
 
 ML2_INLINE void push_tag(Frame& frame, std::uint16_t tag_raw) {
-  const auto low = wire::load_raw<std::uint64_t>(frame.data);
-  const auto high = wire::load_raw<std::uint32_t>(frame.data + 8);
-  frame.data -= wire::kVlanLength;
-  wire::store_raw(frame.data, low);
-  wire::store_raw(frame.data + 8, high);
-  wire::store_raw(frame.data + 12, static_cast<std::uint32_t>(0x0081U | static_cast<std::uint32_t>(tag_raw) << 16U));
+  std::uint8_t* const data = frame.data - wire::kVlanLength;
+  const auto low = wire::load_raw<std::uint64_t>(data + wire::kVlanLength);
+  const auto high = wire::load_raw<std::uint32_t>(data + wire::kVlanLength + 8);
+  frame.data = data;
+  wire::store_raw(data, low);
+  wire::store_raw(data + 8, high);
+  wire::store_raw(data + 12, static_cast<std::uint32_t>(0x0081U | static_cast<std::uint32_t>(tag_raw) << 16U));
   frame.length += static_cast<std::uint32_t>(wire::kVlanLength);
   frame.headroom = static_cast<std::uint16_t>(frame.headroom - wire::kVlanLength);
 }

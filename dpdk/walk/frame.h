@@ -54,8 +54,10 @@ struct alignas(32) Frame {
   bool checksum : 1;   // the TCP or UDP checksum is still to be made
   bool long_tcp : 1;   // TCP, to be cut into segments of segment_size() bytes
 
-  // Not a plain frame: it takes the slow way out.
-  [[nodiscard]] ML2_INLINE bool has_work() const { return scattered || checksum || long_tcp; }
+  // Not a plain frame: it takes the slow way out. One test of the byte that the six bits above are (kWorkBits).
+  [[nodiscard]] ML2_INLINE bool has_work() const {
+    return (reinterpret_cast<const std::uint8_t*>(this)[kFlags] & kWorkBits) != 0;
+  }
   // Bytes that can be read at `data`.
   [[nodiscard]] ML2_INLINE std::uint32_t readable() const {
     return scattered && length > kReadable ? kReadable : length;
@@ -69,19 +71,26 @@ struct alignas(32) Frame {
     hash = size | std::uint32_t{outer} << 16U;
   }
 
-  ML2_INLINE void start(std::uint8_t* bytes, std::uint32_t size, std::uint16_t room, void* owner) {
+  // `flow`: a hash of its flow, where `hashed`.
+  ML2_INLINE void start(std::uint8_t* bytes, std::uint32_t size, std::uint16_t room, void* owner,
+                        std::uint32_t flow = 0, bool hashed = false) {
     data = bytes;
     handle = owner;
     length = size;
-    hash = 0;
-    headroom = room;
-    port = kNoPort;
-    segment = 0;
-    drop = Drop::Runt;
-    dropped = from_tunnel = has_hash = scattered = checksum = long_tcp = false;
+    hash = flow;
+    // From `headroom` on in one store: of a bit each, the byte would be read first.
+    const std::uint64_t rest =
+        room | std::uint64_t{kNoPort} << 16U | static_cast<std::uint64_t>(hashed ? kHashBit : 0U) << 56U;
+    std::memcpy(reinterpret_cast<std::uint8_t*>(this) + kRest, &rest, sizeof(rest));
   }
+
+  static constexpr std::size_t kRest = 24;
+  static constexpr std::size_t kFlags = 31;
+  static constexpr std::uint8_t kHashBit = 1U << 2U;
+  static constexpr std::uint8_t kWorkBits = 7U << 3U;
 };
-static_assert(sizeof(Frame) == 32);
+static_assert(sizeof(Frame) == 32 && offsetof(Frame, headroom) == Frame::kRest && offsetof(Frame, port) == 26 &&
+              offsetof(Frame, drop) == Frame::kFlags - 1 && static_cast<int>(Drop::Runt) == 0);
 
 // What the walk needs of the owner of frames: where copies and segments go, which do not fit a result per frame, and the time.
 struct Sink {

@@ -16,11 +16,12 @@ inline namespace ML2_ISA {
 
 // Takes 4 bytes of tag out: the addresses move up.
 ML2_INLINE void pop_tag(Frame& frame) {
-  const auto low = wire::load_raw<std::uint64_t>(frame.data);
-  const auto high = wire::load_raw<std::uint32_t>(frame.data + 8);
-  frame.data += wire::kVlanLength;
-  wire::store_raw(frame.data, low);
-  wire::store_raw(frame.data + 8, high);
+  std::uint8_t* const data = frame.data + wire::kVlanLength;
+  const auto low = wire::load_raw<std::uint64_t>(data - wire::kVlanLength);
+  const auto high = wire::load_raw<std::uint32_t>(data - wire::kVlanLength + 8);
+  frame.data = data;
+  wire::store_raw(data, low);
+  wire::store_raw(data + 8, high);
   frame.length -= static_cast<std::uint32_t>(wire::kVlanLength);
   frame.headroom = static_cast<std::uint16_t>(frame.headroom + wire::kVlanLength);
 }
@@ -82,6 +83,13 @@ ML2_INLINE OutputIndex find_vtep(const VtepIndex& index, const std::uint8_t* add
                   wire::load_raw<std::uint64_t>(entry.address + 8) == wire::load_raw<std::uint64_t>(address + 8)
             : wire::load_raw<std::uint32_t>(entry.address) == wire::load_raw<std::uint32_t>(address);
     if (same) return entry.output;
+  }
+}
+
+ML2_INLINE OutputIndex find_vtep_ipv4(const VtepIndex::Entry* entries, std::uint32_t mask, std::uint32_t address) {
+  for (std::uint32_t at = vtep_hash(address);; ++at) {
+    const VtepIndex::Entry& entry = entries[at & mask];
+    if (entry.output == 0 || wire::load_raw<std::uint32_t>(entry.address) == address) return entry.output;
   }
 }
 

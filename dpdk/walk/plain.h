@@ -6,8 +6,8 @@
 //   from an uplink         VXLAN over IPv4 without a UDP checksum, from a known VTEP, with IPv4 or IPv6 in it
 //
 // Where in the walk: first, before ingress.h, whose answer for these frames is the same.
-// Threading: reads immutable objects; what a burst asks again and again is kept in Plain, on the stack, where the compiler
-//   knows that storing into a frame does not change it.
+// Threading: reads immutable objects; what a burst asks again and again is kept on the stack, where the compiler knows that
+//   storing into a frame does not change it.
 // Failure: none: false means "not plain".
 // What it does not do: it drops nothing and counts nothing but what it accepts; it learns nothing: a segment that learns has no
 //   plain frames.
@@ -29,29 +29,111 @@ ML2_INLINE bool is_plain_ip(std::uint64_t word) {
          (word & 1U) == 0 && word << 16U != 0;
 }
 
-// The last segment of a burst's frames, and what was accepted into it: written once per run of frames of one segment.
-class Run {
+// The FDB keys of a burst's frames: made while their headers are at hand.
+using Keys = std::uint64_t[kBurst];
+
+// A key that is in no table: a group's address.
+inline constexpr std::uint64_t kNobody = 1;
+
+// What is not plain takes the thorough way, `rest`, when the others are done: the loop that knows them calls nothing, and keeps
+// what it needs in registers.
+template <class Rest>
+ML2_INLINE void classify_odd(Frame* frames, std::uint32_t odd, Keys& keys, Rest rest) {
+  for (; odd != 0; odd &= odd - 1) {
+    const auto i = static_cast<unsigned>(__builtin_ctz(odd));
+    Frame& frame = frames[i];
+    frame.segment = 0;
+    rest(frame);
+    keys[i] = frame.segment == 0 ? kNobody : fdb_key(wire::load_mac(frame.data), frame.segment);
+  }
+}
+
+ML2_INLINE std::uint32_t all_of(unsigned count) {
+  return static_cast<std::uint32_t>((std::uint64_t{1} << count) - 1);
+}
+
+// Whether frames of this segment can be plain; `only_ipv4`: IPv6 may ask for a neighbour there.
+ML2_INLINE bool takes_plain(const Segment* segment, bool only_ipv4) {
+  return segment != nullptr && !segment->learn && (only_ipv4 || !segment->answer_neighbours);
+}
+
+// A burst of an access port; the sum of the frames' lengths. What is not plain is left for the thorough way: `rest` is called
+// with it.
+template <class Rest>
+ML2_INLINE std::uint64_t classify_plain_access(Context& context, Frame* frames, unsigned count, Keys& keys,
+                                               Rest rest) {
+  const Port& port = context.port;
+  const SegmentIndex index = port.untagged;
+  const Segment* segment = index != 0 ? load_shared(context.tables.segments[index]) : nullptr;
+  const bool guarded = port.spoof_check;
+  const AllowedAddress own = port.allowed.empty() ? AllowedAddress() : port.allowed.front();
+  const bool usable = takes_plain(segment, true) &&
+                      (!guarded || (!port.allowed.empty() && !own.ipv6 && own.mac != 0 && !is_multicast(own.mac)));
+  const std::uint64_t head = source_and_type(own.mac, wire::kTypeIpv4);
+  const auto address = wire::load_raw<std::uint32_t>(own.address);
+  const auto mask = wire::load_raw<std::uint32_t>(own.mask);
+  // IPv6 may ask for a neighbour.
+  const bool only_ipv4 = segment != nullptr && segment->answer_neighbours;
+  constexpr std::size_t kNeeded = wire::kEthernetLength + wire::kIpv4Length;
+  const std::uint64_t entered = static_cast<std::uint64_t>(index) << 48U;
+  std::uint64_t received = 0;
+  std::uint32_t odd = usable ? 0 : all_of(count);
+  for (unsigned i = 0; i < count; ++i) {
+    Frame& frame = frames[i];
+    const std::uint32_t length = frame.length;
+    received += length;
+    if (length < kNeeded) [[unlikely]] {
+      odd |= 1U << i;
+      continue;
+    }
+    const std::uint8_t* data = frame.data;
+    const auto word = wire::load_raw<std::uint64_t>(data + wire::kEthernetSource);
+    bool plain = false;
+    if (guarded) {
+      const auto source = wire::load_raw<std::uint32_t>(data + wire::kEthernetLength + wire::kIpv4Source);
+      plain = ((word ^ head) | ((source ^ address) & mask)) == 0;
+    } else {
+      plain = is_plain_ip(word) && (!only_ipv4 || word >> 48U == __builtin_bswap16(wire::kTypeIpv4));
+    }
+    odd |= static_cast<std::uint32_t>(!plain) << i;
+    frame.segment = index;
+    keys[i] = wire::load_mac(data) | entered;
+  }
+  std::uint64_t bytes = received;
+  std::uint64_t packets = count;
+  if (odd != 0) [[unlikely]] {
+    for (std::uint32_t left = odd; left != 0; left &= left - 1) {
+      bytes -= frames[__builtin_ctz(left)].length;
+      --packets;
+    }
+    classify_odd(frames, odd, keys, rest);
+  }
+  if (packets != 0) bump(context.counters.segments[index], packets, bytes);
+  return received;
+}
+
+// What was accepted into a segment: written once per run of frames of one segment.
+class Accepted {
  public:
-  ML2_INLINE explicit Run(Context& context)
+  ML2_INLINE explicit Accepted(Context& context)
       : segments_(context.tables.segments), counters_(context.counters.segments) {}
-  // False when there is none.
-  ML2_INLINE bool enter(SegmentIndex index) {
+  // Null: there is none.
+  ML2_INLINE const Segment* enter(SegmentIndex index) {
     if (index != index_) {
       finish();
       index_ = index;
-      segment_ = load_shared(segments_[index]);
+      segment_ = index != 0 ? load_shared(segments_[index]) : nullptr;
     }
-    return segment_ != nullptr;
+    return segment_;
   }
-  ML2_INLINE void accept(std::uint32_t bytes) {
-    ++packets_;
+  ML2_INLINE void add(std::uint64_t packets, std::uint64_t bytes) {
+    packets_ += packets;
     bytes_ += bytes;
   }
   ML2_INLINE void finish() {
     if (packets_ != 0) bump(counters_[index_], packets_, bytes_);
     packets_ = bytes_ = 0;
   }
-  [[nodiscard]] ML2_INLINE const Segment& segment() const { return *segment_; }
 
  private:
   const Segment* const* segments_;
@@ -62,69 +144,66 @@ class Run {
   SegmentIndex index_ = 0;
 };
 
-// A burst of an access port. What is not plain is left for the thorough way: `rest` is called with it.
-template <class Rest>
-ML2_INLINE std::uint64_t classify_plain_access(Context& context, Frame* frames, unsigned count, Rest rest) {
-  const Port& port = context.port;
-  const SegmentIndex index = port.untagged;
-  Run run(context);
-  const bool segment = run.enter(index) && index != 0 && !run.segment().learn;
-  const bool guarded = port.spoof_check;
-  const AllowedAddress own = port.allowed.empty() ? AllowedAddress() : port.allowed.front();
-  const bool usable =
-      segment && (!guarded || (!port.allowed.empty() && !own.ipv6 && own.mac != 0 && !is_multicast(own.mac)));
-  const bool answers = segment && run.segment().answer_neighbours;
-  const std::uint64_t head = source_and_type(own.mac, wire::kTypeIpv4);
-  const auto address = wire::load_raw<std::uint32_t>(own.address);
-  const auto mask = wire::load_raw<std::uint32_t>(own.mask);
-  constexpr std::size_t kNeeded = wire::kEthernetLength + wire::kIpv4Length;
-  std::uint64_t received = 0;
-  for (unsigned i = 0; i < count; ++i) {
-    Frame& frame = frames[i];
-    received += frame.length;
-    bool plain = false;
-    if (usable && frame.length >= kNeeded) [[likely]] {
-      const auto word = wire::load_raw<std::uint64_t>(frame.data + wire::kEthernetSource);
-      if (guarded) {
-        const auto source = wire::load_raw<std::uint32_t>(frame.data + wire::kEthernetLength + wire::kIpv4Source);
-        plain = ((word ^ head) | ((source ^ address) & mask)) == 0;
-      } else {
-        // IPv6 may ask for a neighbour.
-        plain = is_plain_ip(word) && (!answers || word >> 48U == __builtin_bswap16(wire::kTypeIpv4));
-      }
-    }
-    if (!plain) [[unlikely]] {
-      rest(frame);
-      continue;
-    }
-    frame.segment = index;
-    run.accept(frame.length);
-  }
-  run.finish();
-  return received;
-}
-
-// True: the frame's tag is off, and it is in its segment.
-ML2_INLINE bool plain_tagged(const Port& port, Run& run, Frame& frame) {
+// Trunks. The tag as it stands in a frame: its VLAN id, and the Ethernet type behind it; 0: not a plain frame.
+ML2_INLINE std::uint32_t plain_tag(const Frame& frame) {
   constexpr std::size_t kNeeded = wire::kEthernetLength + wire::kVlanLength + 2;
+  constexpr std::uint32_t kIdAndType = 0xffff0000U | 0x0fffU << 8U | 0x0fffU >> 8U;
   if (frame.length < kNeeded) [[unlikely]]
-    return false;
+    return 0;
   const auto word = wire::load_raw<std::uint64_t>(frame.data + wire::kEthernetSource);
-  const std::uint16_t vlan = wire::load16(frame.data + wire::kEthernetLength) & 0x0fffU;
-  const auto type = wire::load_raw<std::uint16_t>(frame.data + wire::kEthernetLength + 2);
-  if (word >> 48U != __builtin_bswap16(wire::kTypeVlan) || vlan == 0 || (port.tunnel && vlan == port.tunnel_vlan) ||
-      !is_plain_ip((word & 0xffffffffffffULL) | static_cast<std::uint64_t>(type) << 48U)) [[unlikely]] {
-    return false;
-  }
-  const SegmentIndex index = port.by_vlan[vlan];
-  if (index == 0 || !run.enter(index) || run.segment().learn ||
-      (run.segment().answer_neighbours && type != __builtin_bswap16(wire::kTypeIpv4))) [[unlikely]] {
-    return false;
-  }
+  const std::uint32_t tag = wire::load_raw<std::uint32_t>(frame.data + wire::kEthernetLength) & kIdAndType;
+  const bool plain = word >> 48U == __builtin_bswap16(wire::kTypeVlan) &&
+                     is_plain_ip((word & 0xffffffffffffULL) | static_cast<std::uint64_t>(tag >> 16U) << 48U);
+  return plain ? tag : 0;
+}
+ML2_INLINE SegmentIndex segment_of_tag(const Port& port, std::uint32_t tag) {
+  const std::uint16_t vlan = __builtin_bswap16(static_cast<std::uint16_t>(tag)) & 0x0fffU;
+  return vlan == 0 || (port.tunnel && vlan == port.tunnel_vlan) ? SegmentIndex{0} : port.by_vlan[vlan];
+}
+ML2_INLINE bool is_ipv4_tag(std::uint32_t tag) { return tag >> 16U == __builtin_bswap16(wire::kTypeIpv4); }
+// Takes the tag off; the frame's key.
+ML2_INLINE std::uint64_t strip_tag(Frame& frame, SegmentIndex index) {
+  const std::uint64_t mac = wire::load_mac(frame.data);
   pop_tag(frame);
   frame.segment = index;
-  run.accept(frame.length);
-  return true;
+  return fdb_key(mac, index);
+}
+
+// Of the frames `todo`: which are not plain.
+ML2_INLINE std::uint32_t classify_trunk(Context& context, Frame* frames, unsigned count, std::uint32_t todo,
+                                        Keys& keys) {
+  const Port& port = context.port;
+  Accepted accepted(context);
+  std::uint32_t tags[kBurst];
+  std::uint32_t differ = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    tags[i] = (todo >> i & 1U) != 0 ? plain_tag(frames[i]) : 0;
+    differ |= tags[i] ^ tags[0];
+  }
+  const SegmentIndex first = segment_of_tag(port, tags[0]);
+  if (todo == all_of(count) && differ == 0 && takes_plain(accepted.enter(first), is_ipv4_tag(tags[0]))) {
+    std::uint64_t bytes = 0;
+    for (unsigned i = 0; i < count; ++i) {
+      keys[i] = strip_tag(frames[i], first);
+      bytes += frames[i].length;
+    }
+    accepted.add(count, bytes);
+    accepted.finish();
+    return 0;
+  }
+  std::uint32_t odd = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    if ((todo >> i & 1U) == 0) continue;
+    const SegmentIndex index = segment_of_tag(port, tags[i]);
+    if (!takes_plain(accepted.enter(index), is_ipv4_tag(tags[i]))) [[unlikely]] {
+      odd |= 1U << i;
+      continue;
+    }
+    keys[i] = strip_tag(frames[i], index);
+    accepted.add(1, frames[i].length);
+  }
+  accepted.finish();
+  return odd;
 }
 
 // Whether the 64 bytes at `data` are what the pattern says.
@@ -142,62 +221,126 @@ ML2_INLINE bool matches(const vxlan::Pattern& pattern, const std::uint8_t* data)
 #endif
 }
 
+inline constexpr std::size_t kOuterV4 = wire::kIpv4Length + wire::kUdpLength + vxlan::kLength;
+
 ML2_INLINE std::uint64_t add_with_carry(std::uint64_t a, std::uint64_t b) {
   const std::uint64_t sum = a + b;
   return sum + (sum < b ? 1U : 0U);
 }
 
-// True: the outer header is off, and the frame is in its segment.
-ML2_INLINE bool plain_tunnel(Context& context, const Port& port, std::size_t ip_offset, Run& run, Frame& frame) {
-  if (frame.length < vxlan::Pattern::kSize || !matches(port.usual, frame.data)) return false;
-  const std::uint8_t* ip = frame.data + ip_offset;
+// Uplinks. Outer source address and VNI as they stand in a frame; 0: not a plain one.
+ML2_INLINE std::uint64_t plain_route(const Port& port, const Frame& frame, std::size_t ip_offset) {
+  const std::uint32_t length = frame.length;
+  const std::uint8_t* data = frame.data;
+  if (length < vxlan::Pattern::kSize || !matches(port.usual, data)) [[unlikely]]
+    return 0;
+  const std::uint8_t* ip = data + ip_offset;
   const std::uint8_t* udp = ip + wire::kIpv4Length;
+  const std::uint8_t* inner = udp + wire::kUdpLength + vxlan::kLength;
   const std::uint32_t total = wire::load16(ip + wire::kIpv4TotalLength);
   const std::uint32_t udp_length = wire::load16(udp + wire::kUdpLengthField);
-  constexpr std::size_t kOuter = wire::kIpv4Length + wire::kUdpLength + vxlan::kLength;
   // Ones' complement sums of 64-bit words, the carries added, are right when they are a multiple of 65535 (RFC 1071).
   const std::uint64_t sum =
       add_with_carry(add_with_carry(wire::load_raw<std::uint64_t>(ip), wire::load_raw<std::uint64_t>(ip + 8)),
                      wire::load_raw<std::uint32_t>(ip + 16));
   const bool right = sum % 0xffffU == 0 && total == udp_length + wire::kIpv4Length &&
-                     total >= kOuter + wire::kEthernetLength && total + ip_offset <= frame.length;
+                     total >= kOuterV4 + wire::kEthernetLength && total + ip_offset <= length &&
+                     is_plain_ip(wire::load_raw<std::uint64_t>(inner + wire::kEthernetSource));
   if (!right) [[unlikely]]
-    return false;
-  const SegmentIndex index = load_shared(context.tables.by_vni[wire::load32(udp + wire::kUdpLength + 4) >> 8U]);
-  const OutputIndex vtep = find_vtep(*port.vteps, ip + wire::kIpv4Source);
-  const std::uint8_t* inner = udp + wire::kUdpLength + vxlan::kLength;
-  if (vtep == 0 || index == 0 || !run.enter(index) || run.segment().learn ||
-      !is_plain_ip(wire::load_raw<std::uint64_t>(inner + wire::kEthernetSource))) [[unlikely]] {
-    return false;
-  }
-  const auto taken = static_cast<std::uint32_t>(ip_offset + kOuter);
+    return 0;
+  return wire::load_raw<std::uint32_t>(ip + wire::kIpv4Source) |
+         (std::uint64_t{wire::load_raw<std::uint32_t>(udp + wire::kUdpLength + 4)} & 0xffffffU) << 32U;
+}
+ML2_INLINE SegmentIndex segment_of_route(const Context& context, std::uint64_t route) {
+  return load_shared(context.tables.by_vni[__builtin_bswap32(static_cast<std::uint32_t>(route >> 32U)) >> 8U]);
+}
+// Takes the outer header off; the frame's key.
+ML2_INLINE std::uint64_t strip_outer(Frame& frame, std::size_t ip_offset, SegmentIndex index) {
+  const auto taken = static_cast<std::uint32_t>(ip_offset + kOuterV4);
+  const std::uint32_t total = wire::load16(frame.data + ip_offset + wire::kIpv4TotalLength);
   frame.data += taken;
   frame.headroom = static_cast<std::uint16_t>(frame.headroom + taken);
-  frame.length = total - static_cast<std::uint32_t>(kOuter);
+  frame.length = total - static_cast<std::uint32_t>(kOuterV4);
   frame.from_tunnel = true;
   frame.segment = index;
-  bump(context.counters.from_vteps[vtep], 1, frame.length);
-  run.accept(frame.length);
-  return true;
+  return fdb_key(wire::load_mac(frame.data), index);
 }
 
-// A burst of a trunk or an uplink; as above.
-template <class Rest>
-ML2_INLINE std::uint64_t classify_plain_tagged(Context& context, Frame* frames, unsigned count, Rest rest) {
+// Which frames are not plain.
+ML2_INLINE std::uint32_t classify_tunnel(Context& context, Frame* frames, unsigned count, Keys& keys) {
   const Port& port = context.port;
-  Run run(context);
-  const bool tunnel = port.tunnel && !port.local.ipv6 && port.vteps != nullptr;
-  const bool trunk = !port.spoof_check && port.by_vlan != nullptr;
   const std::size_t ip_offset = wire::kEthernetLength + (port.tunnel_vlan != 0 ? wire::kVlanLength : 0);
-  std::uint64_t received = 0;
+  Accepted accepted(context);
+  auto& from_vteps = context.counters.from_vteps;
+  std::uint64_t routes[kBurst];
+  std::uint64_t differ = 0;
   for (unsigned i = 0; i < count; ++i) {
-    Frame& frame = frames[i];
-    received += frame.length;
-    if (tunnel && plain_tunnel(context, port, ip_offset, run, frame)) continue;
-    if (trunk && plain_tagged(port, run, frame)) continue;
-    rest(frame);
+    routes[i] = plain_route(port, frames[i], ip_offset);
+    differ |= routes[i] ^ routes[0];
   }
-  run.finish();
+  const VtepIndex::Entry* const vteps = port.vteps->entries.data();
+  const std::uint32_t mask = port.vteps->mask;
+  std::uint32_t odd = 0;
+  if (differ >> 32U == 0) {  // one segment
+    const SegmentIndex index = segment_of_route(context, routes[0]);
+    if (!takes_plain(accepted.enter(index), true)) return all_of(count);
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
+    if (differ == 0) {  // and one VTEP
+      const OutputIndex vtep = find_vtep_ipv4(vteps, mask, static_cast<std::uint32_t>(routes[0]));
+      if (vtep == 0) return all_of(count);
+      for (unsigned i = 0; i < count; ++i) {
+        keys[i] = strip_outer(frames[i], ip_offset, index);
+        bytes += frames[i].length;
+      }
+      packets = count;
+      bump(from_vteps[vtep], packets, bytes);
+    } else {
+      for (unsigned i = 0; i < count; ++i) {
+        const OutputIndex vtep = find_vtep_ipv4(vteps, mask, static_cast<std::uint32_t>(routes[i]));
+        if (vtep == 0) [[unlikely]] {
+          odd |= 1U << i;
+          continue;
+        }
+        keys[i] = strip_outer(frames[i], ip_offset, index);
+        bump(from_vteps[vtep], 1, frames[i].length);
+        ++packets;
+        bytes += frames[i].length;
+      }
+    }
+    accepted.add(packets, bytes);
+    accepted.finish();
+    return odd;
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    const OutputIndex vtep = find_vtep_ipv4(vteps, mask, static_cast<std::uint32_t>(routes[i]));
+    const SegmentIndex index = segment_of_route(context, routes[i]);
+    if (vtep == 0 || !takes_plain(accepted.enter(index), true)) [[unlikely]] {
+      odd |= 1U << i;
+      continue;
+    }
+    keys[i] = strip_outer(frames[i], ip_offset, index);
+    bump(from_vteps[vtep], 1, frames[i].length);
+    accepted.add(1, frames[i].length);
+  }
+  accepted.finish();
+  return odd;
+}
+
+// A burst of a trunk or an uplink; as above. One that is both has tunnels first: what is left is perhaps the trunk's.
+template <class Rest>
+ML2_INLINE std::uint64_t classify_plain_tagged(Context& context, Frame* frames, unsigned count, Keys& keys,
+                                               Rest rest) {
+  const Port& port = context.port;
+  std::uint64_t received = 0;
+  for (unsigned i = 0; i < count; ++i) received += frames[i].length;
+  std::uint32_t odd = all_of(count);
+  if (port.tunnel && !port.local.ipv6 && port.vteps != nullptr) odd = classify_tunnel(context, frames, count, keys);
+  if (odd != 0 && !port.spoof_check && port.by_vlan != nullptr) {
+    odd = classify_trunk(context, frames, count, odd, keys);
+  }
+  if (odd != 0) [[unlikely]]
+    classify_odd(frames, odd, keys, rest);
   return received;
 }
 
