@@ -1,4 +1,5 @@
-ml2_test(fastpath_test LABEL unit SOURCES fastpath_plain_test.cc fastpath_tables_test.cc fastpath_walk_test.cc
+ml2_test(fastpath_test LABEL unit SOURCES fastpath_plain_test.cc fastpath_burst_test.cc fastpath_tables_test.cc fastpath_walk_test.cc
+  fastpath_sender_test.cc
   fastpath_offload_test.cc fastpath_learn_test.cc fastpath_capture_test.cc
   LINK ml2_fastpath_control ml2_fastpath_walk ml2_base)
 # With ThreadSanitizer in every build but those that have another sanitizer; of sources, not libraries, so that all of it is
