@@ -1,26 +1,15 @@
 #include "agent/control/notify.h"
 
 #include <fmt/format.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <charconv>
-#include <cstddef>
-#include <cstdlib>
-#include <cstring>
+#include <cstdint>
 
 #include "datapath/base/poll_loop.h"
 
 namespace ml2::control {
 namespace {
-
-std::string take(const char* name) {
-  const char* value = std::getenv(name);
-  std::string text = value != nullptr ? value : "";
-  ::unsetenv(name);
-  return text;
-}
 
 std::optional<std::int64_t> number(const std::string& text) {
   std::int64_t value = 0;
@@ -33,31 +22,17 @@ std::optional<std::int64_t> number(const std::string& text) {
 
 Notify Notify::from_environment() {
   Notify notify;
-  notify.address_ = take("NOTIFY_SOCKET");
-  const auto interval = number(take("WATCHDOG_USEC"));
-  const std::string pid = take("WATCHDOG_PID");
-  if (notify.address_.size() < 2 || notify.address_.size() >= sizeof(sockaddr_un::sun_path)) notify.address_.clear();
-  if (notify.address_.empty()) return notify;
-  notify.socket_ = UniqueFd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  notify.socket_ = NotifySocket::from_environment();
+  const auto interval = number(take_variable("WATCHDOG_USEC"));
+  const std::string pid = take_variable("WATCHDOG_PID");
+  if (!notify.socket_.listens()) return notify;
   if (interval && (pid.empty() || number(pid) == ::getpid()))
     notify.interval_ = std::chrono::microseconds(*interval / 2);
   return notify;
 }
 
-void Notify::send(std::string_view assignments) const {
-  if (address_.empty() || !socket_) return;
-  sockaddr_un to{};
-  to.sun_family = AF_UNIX;
-  std::memcpy(to.sun_path, address_.data(), address_.size());
-  if (to.sun_path[0] == '@') to.sun_path[0] = '\0';
-  // An abstract name ends where the length says, a path may.
-  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + address_.size());
-  (void)::sendto(socket_.get(), assignments.data(), assignments.size(), MSG_NOSIGNAL,
-                 reinterpret_cast<const sockaddr*>(&to), length);
-}
-
 void Notify::status(const std::string& text) {
-  if (address_.empty() || text == said_) return;
+  if (!socket_.listens() || text == said_) return;
   said_ = text;
   send(fmt::format("STATUS={}", text));
 }

@@ -1,5 +1,4 @@
-// Notify: what the service manager is told: ready, reloading, stopping, alive (sd_notify(3): datagrams to the socket that
-// $NOTIFY_SOCKET names, so no library is needed).
+// Notify: what the service manager is told of the agent: ready, reloading, stopping, alive, and how it stands.
 //
 // Where in the walk: main() makes one from the environment; the loop calls run() in each pass.
 // Threading: one thread.
@@ -13,7 +12,7 @@
 #include <string_view>
 
 #include "datapath/base/clock.h"
-#include "datapath/base/unique_fd.h"
+#include "datapath/base/notify_socket.h"
 
 namespace ml2::control {
 
@@ -23,7 +22,7 @@ class Notify {
   static Notify from_environment();
 
   // Sends newline-separated assignments, such as "READY=1\nSTATUS=reading".
-  void send(std::string_view assignments) const;
+  void send(std::string_view assignments) const { socket_.send(assignments); }
   // STATUS=, when it is another than last time: `systemctl status` shows it.
   void status(const std::string& text);
   // WATCHDOG=1 at half the time after which the service manager would take us for dead.
@@ -31,8 +30,7 @@ class Notify {
   void wait(Monotonic now) const;
 
  private:
-  std::string address_;  // of a UNIX socket; a leading '@' is an abstract one; empty: nobody listens
-  UniqueFd socket_;
+  NotifySocket socket_;
   std::optional<std::chrono::microseconds> interval_;  // of WATCHDOG=1
   Monotonic next_{};
   std::string said_;
