@@ -41,6 +41,10 @@ struct ConfigSources {
   std::vector<CommandLineOption> options;
   // Names besides neutron.conf that the default search looks for, as <name>.conf and <name>.conf.d/; later wins.
   std::vector<std::string> programs = {"neutron-openvswitch-agent", "ml2-agent"};
+  bool search = true;  // false: no default search
+  // Empty: all. Else a program that reads this section alone: the others are neither resolved (but for what `$` takes from
+  // them) nor checked, so that a mistake there is not its concern.
+  std::string section;
 
   ConfigSources& add_file(std::string path) {
     sources.push_back({Kind::File, std::move(path)});

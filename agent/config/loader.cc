@@ -26,16 +26,18 @@ class Loader {
                         text::printable(given.group)));
     }
     Resolver resolver(files_, environment_, sources_.options);
-    std::vector<Setting> settings = resolver.resolve_all();
+    std::vector<Setting> settings = resolver.resolve_all(sources_.section);
     append(result_.errors, resolver.errors());
     append(result_.warnings, resolver.warnings());
-    if (resolver.errors().empty()) {
+    if (resolver.errors().empty() && sources_.section.empty()) {
       carry_over_old_names(settings, result_.errors, result_.warnings);
       check_together(settings, result_.errors, result_.warnings);
     }
-    for (const IniFile& file : files_) append(result_.warnings, unknown_names(file));
-    append(result_.warnings, unknown_variables(environment_));
-    result_.notices = not_acted_on(settings, environment_.host_name);
+    for (const IniFile& file : files_) append(result_.warnings, unknown_names(concerned(file)));
+    if (sources_.section.empty()) {
+      append(result_.warnings, unknown_variables(environment_));
+      result_.notices = not_acted_on(settings, environment_.host_name);
+    }
     if (result_.errors.empty()) result_.config.emplace(std::move(settings), sources_, environment_);
     return std::move(result_);
   }
@@ -47,11 +49,20 @@ class Loader {
     return std::ranges::any_of(sources_.sources, [&](const auto& source) { return source.kind == kind; });
   }
 
+  // What of a file is read: all, or one section.
+  [[nodiscard]] IniFile concerned(IniFile file) const {
+    if (sources_.section.empty()) return file;
+    const auto other = [&](const std::string& name) { return normalized_section(name) != sources_.section; };
+    std::erase_if(file.sections, [&](const IniSection& section) { return other(section.name); });
+    std::erase_if(file.entries, [&](const IniEntry& entry) { return other(entry.section); });
+    return file;
+  }
+
   void read_files() {
-    if (!names_any(Kind::File)) {
+    if (sources_.search && !names_any(Kind::File)) {
       for (const std::string& path : find_defaults(".conf")) read_file(path);
     }
-    if (!names_any(Kind::Directory)) {
+    if (sources_.search && !names_any(Kind::Directory)) {
       for (const std::string& path : find_defaults(".conf.d")) read_directory(path);
     }
     for (const auto& source : sources_.sources) {

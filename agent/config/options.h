@@ -38,6 +38,8 @@ enum class Check {
   OvsdbRemote,   // one of tcp:, ssl:, unix:
   OvsdbRemotes,  // several, separated by commas; may be empty
   ServerPorts,   // items ip:port, [ip]:port
+  Processors,    // 0 to 127, each once, at least one
+  PciAddresses,  // domain:bus:device.function
 };
 
 // What ml2-agent does with a value that somebody set.
@@ -68,6 +70,7 @@ struct Option {
   bool secret = false;
   bool reloadable = false;  // oslo's mutable: SIGHUP applies it
   bool host_name = false;   // the default is the name of this host
+  bool process = false;     // of [fastpath]: ml2-fastpath itself acts on it, and has it on its command line too
   std::vector<OldName> old_names = {};
   std::string_view removal = {};  // why it is deprecated for removal
 };

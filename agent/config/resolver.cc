@@ -66,9 +66,15 @@ Resolver::Resolver(const std::vector<IniFile>& files, const Environment& environ
   }
 }
 
-std::vector<Setting> Resolver::resolve_all() {
+std::vector<Setting> Resolver::resolve_all(std::string_view section) {
   std::vector<Setting> settings;
-  for (const Option& option : all_options()) settings.push_back(resolve(option).setting);
+  for (const Option& option : all_options()) {
+    if (section.empty() || section == option.group) {
+      settings.push_back(resolve(option).setting);
+    } else {
+      settings.push_back(Setting{.value = default_value(option, environment_.host_name)});
+    }
+  }
   return settings;
 }
 

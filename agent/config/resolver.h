@@ -35,8 +35,8 @@ class Resolver {
   Resolver(const std::vector<IniFile>& files, const Environment& environment,
            const std::vector<CommandLineOption>& options);
 
-  // All options, in the table's order.
-  [[nodiscard]] std::vector<Setting> resolve_all();
+  // All options, in the table's order; with a section's name those of other sections keep their defaults.
+  [[nodiscard]] std::vector<Setting> resolve_all(std::string_view section = {});
   [[nodiscard]] const std::vector<std::string>& errors() const { return errors_; }
   [[nodiscard]] const std::vector<std::string>& warnings() const { return warnings_; }
 

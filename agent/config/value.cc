@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <set>
 
 #include "agent/config/ini_text.h"
 #include "agent/config/mappings.h"
@@ -16,6 +17,8 @@
 
 namespace ml2::config {
 namespace {
+
+constexpr std::int64_t kMaxProcessor = 127;  // RTE_MAX_LCORE of Debian's DPDK, less one
 
 std::string number(double value) { return fmt::format("{:.15g}", value); }
 
@@ -163,6 +166,28 @@ bool is_server_port(std::string_view item) {
 
 bool is_tunnel_type(std::string_view item) { return item == "gre" || item == "vxlan" || item == "geneve"; }
 
+Status check_processors(const StringList& items) {
+  std::set<std::int64_t> seen;
+  for (const std::string& item : items) {
+    const auto number = parse_int(item);
+    if (!number || *number < 0 || *number > kMaxProcessor) {
+      return invalid(fmt::format("'{}' is no processor", text::printable(item)));
+    }
+    if (!seen.insert(*number).second) return invalid(fmt::format("processor {} is there twice", *number));
+  }
+  return items.empty() ? Status(invalid("it is empty")) : Status();
+}
+
+bool is_pci_address(std::string_view item) {
+  constexpr std::string_view kForm = "xxxx:xx:xx.7";
+  const auto fits = [](char form, char c) {
+    const bool digit = c >= '0' && c <= '9';
+    if (form == 'x') return digit || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+    return form == '7' ? c >= '0' && c <= '7' : c == form;
+  };
+  return std::ranges::equal(kForm, item, fits);
+}
+
 template <class T>
 Status outcome(const Result<T>& result) {
   if (!result) return forward_error(result);
@@ -180,6 +205,8 @@ Status check_list(const Option& option, const StringList& items) {
     case Check::PacketRates: return outcome(parse_packet_rates(items));
     case Check::TunnelTypes: return check_items(items, is_tunnel_type);
     case Check::ServerPorts: return check_items(items, is_server_port);
+    case Check::Processors: return check_processors(items);
+    case Check::PciAddresses: return check_items(items, is_pci_address);
     case Check::OvsdbRemotes:
       for (const std::string& item : items) {
         if (Status checked = check_ovsdb_remote(item); !checked) return checked;
@@ -273,6 +300,9 @@ std::string check_words(Check check) {
     case Check::Cidr: return "a network as 240.0.0.0/16";
     case Check::OvsdbRemote: return "tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH";
     case Check::OvsdbRemotes: return "a list of tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH";
+    case Check::Processors:
+      return fmt::format("a list of processors' numbers from 0 to {}, each once", kMaxProcessor);
+    case Check::PciAddresses: return "a list of PCI addresses as 0000:01:00.0";
     case Check::ServerPorts: return "a list of IP:PORT, where an IPv6 address stands in brackets";
     case Check::None: break;
   }

@@ -16,7 +16,9 @@
 #include <cstdio>
 #include <random>
 
+#include "agent/config/environment.h"
 #include "datapath/base/log.h"
+#include "datapath/base/notify_socket.h"
 #include "dpdk/process/control.h"
 #include "dpdk/process/devices.h"
 #include "dpdk/process/options.h"
@@ -34,7 +36,7 @@ int launch(void* worker) {
   return 0;
 }
 
-int run(const Options& options, Isa isa) {
+int run(const Options& options, Isa isa, const NotifySocket& service) {
   // Before any thread starts, so that all have the signals blocked too.
   sigset_t signals;
   sigemptyset(&signals);
@@ -102,7 +104,9 @@ int run(const Options& options, Isa isa) {
     return 1;
   }
   for (unsigned i = 0; i < workers_count; ++i) rte_eal_remote_launch(launch, workers[i].get(), i + 1);
-  log::info("fastpath", "ready on {}: {} workers, {}", options.socket, workers_count, to_string(isa));
+  const std::string ready = fmt::format("ready on {}: {} workers, {}", options.socket, workers_count, to_string(isa));
+  log::info("fastpath", "{}", ready);
+  service.send("READY=1\nSTATUS=" + ready);
 
   signalfd_siginfo caught{};
   std::uint64_t aged = 0;
@@ -122,6 +126,7 @@ int run(const Options& options, Isa isa) {
     }
   }
   log::info("fastpath", "signal {}: ending", caught.ssi_signo);
+  service.send("STOPPING=1");
   shared.stop.store(true);
   for (unsigned i = 0; i < workers_count; ++i) rte_eal_wait_lcore(i + 1);
   return 0;
@@ -132,13 +137,16 @@ int run(const Options& options, Isa isa) {
 
 int main(int argc, char** argv) {
   using namespace ml2::fastpath;
-  const auto options = parse_options(argc, argv);
+  const auto options =
+      read_options(std::vector<std::string>(argv + 1, argv + argc), ml2::config::process_environment());
   if (!options) {
     std::fprintf(stderr, "ml2-fastpath: %s\n", options.error().message.c_str());
     return 2;
   }
-  if (options->help) {
-    std::fputs(usage(), stdout);
+  for (const std::string& warning : options->warnings)
+    std::fprintf(stderr, "ml2-fastpath: warning: %s\n", warning.c_str());
+  if (!options->page.empty()) {
+    std::fputs(options->page.c_str(), stdout);
     return 0;
   }
   if (options->version) {
@@ -152,5 +160,5 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "ml2-fastpath: --isa %s: this processor does not have it\n", to_string(isa));
     return 2;
   }
-  return run(*options, isa);
+  return run(*options, isa, ml2::NotifySocket::from_environment());
 }

@@ -2,104 +2,206 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <getopt.h>
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
+#include <functional>
 #include <string_view>
+#include <utility>
 
+#include "agent/cli_text.h"
+#include "agent/config/loader.h"
 #include "datapath/base/text.h"
 
 namespace ml2::fastpath {
+namespace {
 
-const char* usage() {
-  return R"(ml2-fastpath: forwards frames between virtual machines, VLANs and VXLAN tunnels with DPDK.
+constexpr const char* kGroup = "fastpath";
+constexpr std::size_t kPciAddress = 12;  // 0000:01:00.0
 
-Usage: ml2-fastpath [OPTION]...
-  --socket PATH        control socket (default /run/ml2-fastpath/control); the agent and ml2ctl speak to it
-  --cores LIST         processors for the workers, one each, polled all the time (default 1), e.g. 2,3
-  --control-core N     processor for everything else (default: any)
-  --mbufs N            packet buffers of 2 KB (default 65535)
-  --memory MB          memory for DPDK (default: what the buffers need)
-  --no-huge            ordinary pages instead of huge pages: slower, for trying out
-  --pci ADDRESS        a NIC that may be used, as in 0000:01:00.0; may be repeated (default: none)
-  --isa NAME           scalar, avx2 or avx512 (default: the best of this processor)
-  --help, --version
-
-It runs in the foreground and logs on stderr. It has no ports until the agent gives it some. SIGTERM ends it.
-)";
+std::string flag_of(const config::Option& option) {
+  std::string flag = "--" + std::string(option.name);
+  std::replace(flag.begin(), flag.end(), '_', '-');
+  return flag;
 }
 
-Result<Options> parse_options(int argc, char** argv) {
-  enum { kSocket = 1000, kCores, kControlCore, kMbufs, kMemory, kNoHuge, kPci, kIsa, kHelp, kVersion };
-  static const option kLong[] = {{"socket", required_argument, nullptr, kSocket},
-                                 {"cores", required_argument, nullptr, kCores},
-                                 {"control-core", required_argument, nullptr, kControlCore},
-                                 {"mbufs", required_argument, nullptr, kMbufs},
-                                 {"memory", required_argument, nullptr, kMemory},
-                                 {"no-huge", no_argument, nullptr, kNoHuge},
-                                 {"pci", required_argument, nullptr, kPci},
-                                 {"isa", required_argument, nullptr, kIsa},
-                                 {"help", no_argument, nullptr, kHelp},
-                                 {"version", no_argument, nullptr, kVersion},
-                                 {nullptr, 0, nullptr, 0}};
-  Options options;
-  const auto number = [](const char* name, std::string_view text, std::int64_t low,
-                         std::int64_t high) -> Result<unsigned> {
-    const auto value = text::to_int(text);
-    if (!value || *value < low || *value > high) {
-      return invalid(
-          fmt::format("--{} {}: a number from {} to {} was expected", name, text::printable(text), low, high));
+const char* type_of(const config::Option& option) {
+  switch (option.type) {
+    case config::OptionType::Int: return "NUMBER";
+    case config::OptionType::List: return "LIST";
+    default: return option.choices.empty() ? "PATH" : "NAME";
+  }
+}
+
+// Each row of the table that is the process's own.
+void add_table(CLI::App& app, std::vector<config::CommandLineOption>& given) {
+  for (const config::Option& option : config::all_options()) {
+    if (option.group != kGroup || !option.process) continue;
+    const std::string name(option.name);
+    const std::string meaning(option.meaning);
+    const auto take = [&given, name](std::string value) { given.push_back({kGroup, name, std::move(value)}); };
+    if (option.type == config::OptionType::Bool) {
+      app.add_flag_callback(
+          flag_of(option), [take] { take("true"); }, meaning);
+      continue;
     }
-    return static_cast<unsigned>(*value);
+    // A list may also be given in pieces.
+    CLI::Option* added = app.add_option_function<std::vector<std::string>>(
+        flag_of(option),
+        [take](const std::vector<std::string>& values) { take(fmt::format("{}", fmt::join(values, ","))); }, meaning);
+    added->expected(1)->type_name(type_of(option))->default_str(std::string(option.fallback.value_or("")));
+    added->multi_option_policy(option.type == config::OptionType::List ? CLI::MultiOptionPolicy::TakeAll
+                                                                       : CLI::MultiOptionPolicy::TakeLast);
+    if (!option.choices.empty())
+      added->check(CLI::IsMember(std::vector<std::string>(option.choices.begin(), option.choices.end())));
+  }
+}
+
+void add_sources(CLI::App& app, config::ConfigSources& sources) {
+  using Kind = config::ConfigSources::Kind;
+  const auto add = [&](const char* name, Kind kind, const char* meaning) {
+    app.add_option_function<std::vector<std::string>>(
+           name,
+           [&sources, kind](const std::vector<std::string>& paths) {
+             for (const std::string& path : paths) sources.sources.push_back({kind, path});
+           },
+           meaning)
+        ->trigger_on_parse()
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->type_name("PATH");
   };
-  opterr = 0;
-  optind = 1;
-  for (int option = 0; (option = getopt_long(argc, argv, "h", kLong, nullptr)) != -1;) {
-    Result<unsigned> value = 0U;
-    switch (option) {
-      case kSocket: options.socket = optarg; break;
-      case kCores:
-        options.cores.clear();
-        for (const std::string& part : text::split(optarg, ',')) {
-          value = number("cores", text::trim(part), 0, 127);
-          if (!value) return forward_error(value);
-          if (std::find(options.cores.begin(), options.cores.end(), *value) != options.cores.end()) {
-            return invalid(fmt::format("--cores {}: processor {} is there twice", text::printable(optarg), *value));
-          }
-          options.cores.push_back(*value);
-        }
-        break;
-      case kControlCore:
-        value = number("control-core", optarg, 0, 127);
-        if (value) options.control_core = static_cast<int>(*value);
-        break;
-      case kMbufs:
-        value = number("mbufs", optarg, 1023, 16777215);
-        if (value) options.mbufs = *value;
-        break;
-      case kMemory:
-        value = number("memory", optarg, 16, 1048576);
-        if (value) options.memory_mb = *value;
-        break;
-      case kNoHuge: options.huge_pages = false; break;
-      case kPci: options.pci.emplace_back(optarg); break;
-      case kIsa: options.isa = optarg; break;
-      case 'h':
-      case kHelp: options.help = true; break;
-      case kVersion: options.version = true; break;
-      default:
-        return invalid(
-            fmt::format("{}: not an option, or its value is missing; see --help", text::printable(argv[optind - 1])));
-    }
-    if (!value) return forward_error(value);
+  add("--config-file", Kind::File,
+      "an ini file whose section [fastpath] is read, the agent's perhaps; may be given several times, later wins");
+  add("--config-dir", Kind::Directory, "a directory whose *.conf files are read in order");
+}
+
+// What ml2-fastpath(8) says beside the options.
+std::vector<ManSection> man_sections() {
+  return {
+      {"HUGE PAGES",
+       "Packet buffers and tables are in huge pages of the machine, which are to be set aside before the start: 2 KB "
+       "and some for each of \\-\\-mbufs, and 17 MB for each million addresses. 512 pages of 2 MB are enough for the "
+       "defaults:\n.PP\n.nf\nsysctl vm.nr_hugepages=512      # /etc/sysctl.d/ for good\n.fi\n.PP\nThe memory of "
+       "machines behind vhost\\-user ports must be shared: QEMU takes it from huge pages too, "
+       "(\\-object memory\\-backend\\-memfd,share=on,hugetlb=on). No file of hugetlbfs is made, and nothing is left "
+       "behind.\n"},
+      {"NICS",
+       "A NIC is driven by DPDK alone, by way of VFIO, and needs an IOMMU (intel_iommu=on in the kernel's command "
+       "line):\n.PP\n.nf\nmodprobe vfio\\-pci\ndpdk\\-devbind.py \\-b vfio\\-pci 0000:01:00.0\n.fi\n.PP\nNICs whose "
+       "driver "
+       "shares them with the kernel (mlx5) stay bound to it. Which NICs may be touched is said by \\-\\-pci and by "
+       "the "
+       "devices that [fastpath] names.\n"},
+      {"SIGNALS",
+       ".TP\nSIGTERM, SIGINT\nIt ends, and its devices with it. A new one has no ports until the agent, which "
+       "notices "
+       "within a tenth of a second, has filled it again.\n"},
+      {"EXIT STATUS",
+       "0: ended by a signal. 1: DPDK does not start: no huge pages, no right; standard error says it. 2: an option "
+       "is "
+       "wrong.\n"},
+      {"ENVIRONMENT",
+       ".TP\nOS_FASTPATH__\\fIOPTION\\fR\ncounts more than a file, and less than the command "
+       "line\n.TP\nNOTIFY_SOCKET\n"
+       "where the service manager is told that it is ready\n"},
+      {"FILES",
+       ".TP\n/etc/default/ml2\\-fastpath\nthe service's options\n"
+       ".TP\n/etc/ml2\\-agent/openvswitch_agent.ini\nthe agent's configuration, with [fastpath]\n"
+       ".TP\n/run/ml2\\-fastpath/control\nthe control socket\n"},
+      {"SEE ALSO", ".BR ml2\\-agent (8),\n.BR ml2\\-agent.conf (5),\n.BR ml2ctl (1)\n"}};
+}
+
+bool is_pci(std::string_view device) {
+  const config::Option& pci = *config::find_option(kGroup, "pci");
+  return config::parse_value(pci, device).has_value() && device.size() == kPciAddress;
+}
+
+// The NICs that may be touched: those of `pci`, and those that the agent is going to name.
+std::vector<std::string> nics(const config::Config& config) {
+  std::vector<std::string> found;
+  const auto add = [&found](std::string_view devargs) {
+    const std::string device(devargs.substr(0, devargs.find(',')));
+    if (is_pci(device) && std::find(found.begin(), found.end(), device) == found.end()) found.push_back(device);
+  };
+  for (const std::string& address : config.get_list(kGroup, "pci")) add(address);
+  for (const char* name : {"tunnel_device", "tunnel_host_device"}) add(config.get_string(kGroup, name));
+  for (const std::string& entry : config.get_list(kGroup, "physnet_devices")) {
+    const std::size_t colon = entry.find(':');
+    if (colon != std::string::npos) add(text::trim(std::string_view(entry).substr(colon + 1)));
   }
-  if (optind < argc)
-    return invalid(fmt::format("{}: no argument was expected; see --help", text::printable(argv[optind])));
-  if (options.isa.empty()) return options;
-  if (options.isa != "scalar" && options.isa != "avx2" && options.isa != "avx512") {
-    return invalid(fmt::format("--isa {}: scalar, avx2 or avx512 was expected", text::printable(options.isa)));
+  return found;
+}
+
+// For --check-config: what counts, and where it came from.
+std::string text_of(const config::Config& config, const std::vector<std::string>& nics) {
+  std::string text = "[fastpath]\n";
+  for (std::size_t i = 0; i < config.settings().size(); ++i) {
+    const config::Option& option = config::all_options()[i];
+    const config::Setting& setting = config.settings()[i];
+    if (option.group != kGroup || !option.process) continue;
+    text +=
+        fmt::format("{} = {}  ({})\n", option.name, text::printable(config::to_text(setting.value)), setting.origin);
   }
+  return text +
+         fmt::format("NICs that may be used: {}\n", nics.empty() ? "none" : fmt::format("{}", fmt::join(nics, ",")));
+}
+
+}  // namespace
+
+Result<Options> read_options(const std::vector<std::string>& arguments, const config::Environment& environment) {
+  Options options;
+  config::ConfigSources sources;
+  sources.search = false;
+  sources.section = kGroup;
+  std::string help_page;
+  CLI::App app(
+      "ml2-fastpath: forwards frames between virtual machines, VLANs and VXLAN tunnels with DPDK.\n"
+      "It runs in the foreground and logs on standard error. It has no ports until ml2-agent gives it some, and "
+      "forwards on its own when the agent is away.",
+      "ml2-fastpath");
+  add_sources(app, sources);
+  add_table(app, sources.options);
+  bool check = false;
+  app.add_flag("--check-config", check, "print what counts and where it came from, or what is wrong, and end");
+  app.add_flag("-V,--version", options.version, "print the version and end");
+  bool man = false;
+  bool completion = false;
+  app.add_flag("--help-man", man, "")->group("");  // for the build
+  app.add_flag("--help-bash-completion", completion, "")->group("");
+  app.footer(
+      "Examples:\n"
+      "  ml2-fastpath --config-file /etc/ml2-agent/openvswitch_agent.ini\n"
+      "  ml2-fastpath --cores 2,3 --pci 0000:01:00.0\n"
+      "  ml2-fastpath --no-huge --mbufs 8191 --socket /tmp/control");
+  try {
+    // CLI11 takes them from the end.
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));
+  } catch (const CLI::CallForHelp&) {
+    options.page = app.help();
+    return options;
+  } catch (const CLI::ParseError& error) {
+    return invalid(fmt::format("{}; see --help", text::printable(error.what())));
+  }
+  if (man) options.page = man_page(app, 8, ML2_VERSION, man_sections());
+  if (completion) options.page = bash_completion(app);
+  if (!options.page.empty() || options.version) return options;
+
+  config::LoadResult loaded = config::load(sources, environment);
+  options.warnings = std::move(loaded.warnings);
+  if (!loaded.config) return invalid(fmt::format("{}", fmt::join(loaded.errors, "\n")));
+  const config::Config& config = *loaded.config;
+  options.socket = config.get_string(kGroup, "socket");
+  for (const std::string& core : config.get_list(kGroup, "cores"))
+    options.cores.push_back(static_cast<unsigned>(text::to_int(core).value_or(0)));
+  options.control_core = static_cast<int>(config.get_int(kGroup, "control_core"));
+  options.mbufs = static_cast<unsigned>(config.get_int(kGroup, "mbufs"));
+  options.memory_mb = static_cast<unsigned>(config.get_int(kGroup, "memory"));
+  options.huge_pages = !config.get_bool(kGroup, "no_huge");
+  options.isa = config.get_string(kGroup, "isa");
+  options.pci = nics(config);
+  if (check) options.page = text_of(config, options.pci);
   return options;
 }
 

@@ -2,6 +2,7 @@ ml2_test(fastpath_test LABEL unit SOURCES fastpath_plain_test.cc fastpath_burst_
   fastpath_sender_test.cc
   fastpath_offload_test.cc fastpath_learn_test.cc fastpath_capture_test.cc
   LINK ml2_fastpath_control ml2_fastpath_walk ml2_base)
+ml2_test(fastpath_options_test LABEL unit SOURCES fastpath_options_test.cc LINK ml2_fastpath_options)
 # With ThreadSanitizer in every build but those that have another sanitizer; of sources, not libraries, so that all of it is
 # instrumented.
 if(NOT ML2_SANITIZE AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|amd64")
