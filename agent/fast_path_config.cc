@@ -30,6 +30,10 @@ class Reader {
         std::clamp<std::int64_t>(config_.get_int("DEFAULT", "global_physnet_mtu"), 68, 9600));
     result_.tunnel_device = config_.get_string(kGroup, "tunnel_device");
     result_.host_device = config_.get_string(kGroup, "tunnel_host_device");
+    if (config_.is_set(kGroup, "cores")) {
+      for (const std::string& core : config_.get_list(kGroup, "cores"))
+        result_.cores.push_back(static_cast<unsigned>(text::to_int(core).value_or(0)));
+    }
     if (!result_.enabled) return result_;
 
     if (node_.explicitly_egress_direct) {

@@ -1,6 +1,7 @@
 #include "agent/reconcile/fast_path_side.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <utility>
@@ -31,6 +32,32 @@ bool is_part(const fp::Tables& part, const fp::Tables& of) {
   return all;
 }
 
+// A port that was refused takes its addresses with it, which may be thousands: one sentence for each reason.
+std::vector<std::string> grouped(const std::vector<std::string>& sentences) {
+  std::vector<std::string> result;
+  std::map<std::string, std::vector<std::string>> by_reason;
+  for (const std::string& sentence : sentences) {
+    const std::size_t colon = sentence.find(": ");
+    const bool address = sentence.starts_with("FDB entry ") || sentence.starts_with("neighbour ");
+    if (address && colon != std::string::npos) {
+      by_reason[sentence.substr(colon)].push_back(sentence.substr(0, colon));
+    } else {
+      result.push_back(sentence);
+    }
+  }
+  for (const auto& [reason, names] : by_reason) {
+    result.push_back(names.size() == 1
+                         ? names.front() + reason
+                         : fmt::format("{} and {} more addresses{}", names.front(), names.size() - 1, reason));
+  }
+  return result;
+}
+
+std::vector<unsigned> sorted(std::vector<unsigned> numbers) {
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
 }  // namespace
 
 bool FastPathSide::run() {
@@ -51,7 +78,7 @@ bool FastPathSide::run() {
   if (!outcome) return false;
   in_flight_ = false;
   const Monotonic now = clock_.now();
-  const std::vector<std::string> before = std::exchange(refused_, std::move(outcome->refused));
+  const std::vector<std::string> before = std::exchange(refused_, grouped(outcome->refused));
   error_ = outcome->status ? std::string() : outcome->status.error().message;
   if (outcome->status && refused_.empty()) {
     back_off_.succeeded();
@@ -160,13 +187,20 @@ void FastPathSide::wait(const Plan& plan, bool in_sync) {
   for (const auto& [hop, when] : ask_at_) wake_at(when);
 }
 
-std::set<std::string> FastPathSide::problems() const {
+std::set<std::string> FastPathSide::problems(const FastPathConfig& wanted) const {
   std::set<std::string> sentences;
   if (!enabled()) return sentences;
   const fp::FastPathStatus status = fast_path_->status();
   if (fast_path_->tables() == nullptr && !status.error.empty()) {
     sentences.insert(
         fmt::format("fast path: no ml2-fastpath answers on {}: {}; is it running?", status.target, status.error));
+  }
+  if (!status.cores.empty() && !wanted.cores.empty() && sorted(status.cores) != sorted(wanted.cores)) {
+    sentences.insert(
+        fmt::format("fast path: ml2-fastpath runs on processors {}, and [fastpath] cores of this host is {}: restart "
+                    "ml2-fastpath, or "
+                    "take --cores out of /etc/default/ml2-fastpath",
+                    fmt::join(status.cores, ","), fmt::join(wanted.cores, ",")));
   }
   for (const std::string& sentence : refused_) sentences.insert("fast path: " + sentence);
   if (!error_.empty()) sentences.insert("fast path: " + error_);

@@ -48,8 +48,8 @@ class FastPathSide {
   // Whether nothing is on its way to it; false while it has not been read.
   [[nodiscard]] bool idle() const { return !enabled() || (fast_path_->tables() != nullptr && !in_flight_); }
 
-  // Sentences for an operator: no connection, and what was refused.
-  [[nodiscard]] std::set<std::string> problems() const;
+  // Sentences for an operator: no connection, what was refused, other processors than `wanted` says.
+  [[nodiscard]] std::set<std::string> problems(const FastPathConfig& wanted) const;
   // Why the fast path refused this port; empty when it did not.
   [[nodiscard]] std::string refusal_of(fp::PortId port) const;
   [[nodiscard]] fp::FastPathStatus status() const { return enabled() ? fast_path_->status() : fp::FastPathStatus(); }
@@ -70,7 +70,7 @@ class FastPathSide {
   bool in_flight_ = false;
   BackOff back_off_;
   fp::Update last_;                   // that was sent last, while something of it was refused
-  std::vector<std::string> refused_;  // of the last update
+  std::vector<std::string> refused_;  // of the last update; of addresses that have one reason, one sentence
   std::string error_;                 // of the last update; empty when it went well
   BackOff links_back_off_;
   std::string links_error_;

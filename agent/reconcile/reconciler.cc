@@ -527,7 +527,7 @@ void Reconciler::find_problems() {
   problems.insert(seams_.source.intent()->problems.begin(), seams_.source.intent()->problems.end());
   for (const std::string& sentence : compiler_.rejected()) problems.insert(sentence);
   if (!database_error_.empty()) problems.insert("Open_vSwitch database: " + database_error_);
-  problems.merge(fast_path_.problems());
+  problems.merge(fast_path_.problems(node_.fast_path));
   for (const auto& [name, bridge] : bridges_) {
     if (!bridge.error.empty()) problems.insert(fmt::format("bridge {}: {}", name, bridge.error));
   }

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <nlohmann/json.hpp>
+#include <string_view>
 #include <utility>
 
 #include "datapath/base/poll_loop.h"
@@ -16,16 +18,29 @@
 namespace ml2::fp {
 namespace {
 
-constexpr long long kRetryMsec = 200;
+constexpr long long kRetryMsec = 50;
 // A commit may open devices, which takes seconds for some NICs.
 constexpr long long kPatienceMsec = 60'000;
 constexpr int kMessagesPerRun = 4096;
 // Reads that found another digest than was told: somebody else changes the tables meanwhile.
 constexpr int kMaxRounds = 8;
+constexpr std::string_view kShow = "show";
 
 template <class T>
 std::span<const std::uint8_t> bytes_of(const T& value) {
   return {reinterpret_cast<const std::uint8_t*>(&value), sizeof(value)};
+}
+
+// Of a row of "show"; none where it is not said.
+std::vector<unsigned> cores_of(const std::string& rows) {
+  std::vector<unsigned> cores;
+  const auto row = nlohmann::json::parse(rows, nullptr, false);
+  if (!row.is_object() || !row.contains("workers") || !row["workers"].is_array()) return cores;
+  for (const auto& worker : row["workers"]) {
+    if (worker.is_object() && worker.contains("core") && worker["core"].is_number_unsigned())
+      cores.push_back(worker["core"].get<unsigned>());
+  }
+  return cores;
 }
 
 }  // namespace
@@ -48,8 +63,10 @@ void SocketFastPath::connect() {
   }
   status_.connected = true;
   status_.error.clear();
+  status_.cores.clear();
+  rows_.clear();
   ++status_.connections;
-  ask(Asked::State);
+  ask(Asked::Process);
 }
 
 void SocketFastPath::disconnect(const std::string& why) {
@@ -89,6 +106,10 @@ void SocketFastPath::ask(Asked what) {
   asked_ = what;
   switch (what) {
     case Asked::Nothing: break;
+    case Asked::Process:
+      answer_to_ = send(abi::Type::Query, {reinterpret_cast<const std::uint8_t*>(kShow.data()), kShow.size()},
+                        abi::Kind{0}, static_cast<std::uint32_t>(kShow.size()));
+      break;
     case Asked::State: answer_to_ = send(abi::Type::Hello); break;
     case Asked::Records: answer_to_ = send(abi::Type::Read, {}, unread_.front()); break;
     case Asked::Commit: answer_to_ = send(abi::Type::Commit); break;
@@ -142,6 +163,7 @@ void SocketFastPath::handle(std::span<const std::uint8_t> message) {
         fmt::format("it speaks version {} of the protocol, and {} was expected", header.version, abi::kVersion));
   }
   if (header.request != answer_to_) return disconnect("an answer to nothing that was asked");
+  if (header.type == abi::Type::Rows && asked_ == Asked::Process) return take_process(header, body);
   if (header.type == abi::Type::Welcome && asked_ == Asked::State && body.size() >= sizeof(abi::State)) {
     abi::State state;
     std::memcpy(&state, body.data(), sizeof(state));
@@ -154,6 +176,15 @@ void SocketFastPath::handle(std::span<const std::uint8_t> message) {
     return take_done(body);
   }
   disconnect(fmt::format("an answer of type {} was not expected", static_cast<unsigned>(header.type)));
+}
+
+void SocketFastPath::take_process(const abi::Header& header, std::span<const std::uint8_t> body) {
+  rows_.append(body.begin(), body.end());
+  if (rows_.size() > abi::kMaxMessage) return disconnect("what it says of itself has no end");
+  if (header.last == 0) return;
+  status_.cores = cores_of(rows_);
+  rows_.clear();
+  ask(Asked::State);
 }
 
 void SocketFastPath::take_state(const abi::State& state) {

@@ -1,12 +1,12 @@
 // SocketFastPath: the FastPath seam on ml2-fastpath's control socket (dpdk/abi/messages.h).
 //
-//     connect -> Hello -> Welcome -> Read of each kind whose digest is not what we remember -> tables() are there
+//     connect -> Query "show" -> Rows -> Hello -> Welcome -> Read of each kind whose digest is not what we remember -> tables() are there
 //     commit() -> Begin, Put..., Remove..., Commit -> Done -> Read where the digests are not what we expect -> take_outcome()
 //
 // Where in the walk: agent/main.cc makes one when [fastpath] is enabled.
 // Threading: the thread of the poll loop only.
 // Failure: a connection that cannot be made, is closed, breaks the protocol or is silent for too long is given up, said in
-//   status(), and made anew 200 ms later. What was read is remembered meanwhile: after a break in which nothing changed
+//   status(), and made anew 50 ms later. What was read is remembered meanwhile: after a break in which nothing changed
 //   the digests say so, and nothing is read.
 // What it does not do: it never waits for the other end. It learns of somebody else's changes only when it asks, every five
 //   seconds: the protocol has no notifications.
@@ -39,7 +39,7 @@ class SocketFastPath final : public FastPath {
   [[nodiscard]] FastPathStatus status() const override { return status_; }
 
  private:
-  enum class Asked { Nothing, State, Records, Commit };  // what the next answer is about
+  enum class Asked { Nothing, Process, State, Records, Commit };  // what the next answer is about
 
   void connect();
   void disconnect(const std::string& why);
@@ -49,6 +49,7 @@ class SocketFastPath final : public FastPath {
   void receive();
   void handle(std::span<const std::uint8_t> message);
   void ask(Asked what);
+  void take_process(const abi::Header& header, std::span<const std::uint8_t> body);
   void take_state(const abi::State& state);
   void take_records(const abi::Header& header, std::span<const std::uint8_t> body);
   void read_next();
@@ -73,6 +74,7 @@ class SocketFastPath final : public FastPath {
   bool readable_ = false;
   std::uint64_t sequence_ = 0;
 
+  std::string rows_;                      // of the answer to "show", so far
   Digests told_{};                        // what the fast path said last
   std::vector<abi::Kind> unread_;         // kinds to read; the first is being read
   Tables fresh_;                          // what has come of it

@@ -16,6 +16,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "datapath/base/ip.h"
 #include "datapath/base/mac.h"
@@ -35,6 +36,7 @@ struct FastPathConfig {  // [fastpath]
   std::string kernel_driver = "net_af_packet";  // for devices of the kernel: taps, and the patch to br-int
   std::uint8_t queues = 1;                      // receive queues of a machine's port and of a NIC
   std::uint16_t physnet_mtu = 1500;             // of physnet_devices
+  std::vector<unsigned> cores;                  // that ml2-fastpath is to run on; empty: nobody said
 
   friend bool operator==(const FastPathConfig&, const FastPathConfig&) = default;
 };

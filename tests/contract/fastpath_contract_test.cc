@@ -72,6 +72,15 @@ TEST_P(FastPathContract, AFreshOneIsEmptyAndHoldsWhatItIsGiven) {
   EXPECT_EQ(client_->status().updates, 1U);
 }
 
+TEST_P(FastPathContract, ItsProcessorsAreKnownWhileItIsThere) {
+  EXPECT_EQ(client_->status().cores, rig_->cores());
+  rig_->stop();
+  ASSERT_TRUE(until(*client_, [&] { return client_->tables() == nullptr; }));
+  rig_->start();
+  ASSERT_TRUE(until(*client_, [&] { return client_->tables() != nullptr; }));
+  EXPECT_EQ(client_->status().cores, rig_->cores());
+}
+
 TEST_P(FastPathContract, ADeltaChangesWhatItNamesAndAFullUpdateTakesTheRestAway) {
   carry_out_by(*client_, {.full = true, .put = two_ports()});
   Update delta;

@@ -23,8 +23,12 @@ constexpr std::chrono::milliseconds kAskEvery{20};
 
 class FakeRig final : public FastPathRig {
  public:
-  FakeRig() { process_.refuse_device("net_nosuch", "device net_nosuch cannot be opened"); }
+  FakeRig() {
+    process_.refuse_device("net_nosuch", "device net_nosuch cannot be opened");
+    process_.run_on(cores());
+  }
   std::unique_ptr<FastPath> open() override { return std::make_unique<FakeFastPath>(process_); }
+  std::vector<unsigned> cores() const override { return {2, 3}; }
   void start() override { process_.start(); }
   void stop() override { process_.stop(); }
 
@@ -72,11 +76,15 @@ class ServerRig final : public FastPathRig {
   std::unique_ptr<FastPath> open() override {
     return std::make_unique<SocketFastPath>(directory_.socket(), kAskEvery);
   }
+  std::vector<unsigned> cores() const override { return {4, 5}; }
   void start() override {
     program_ = std::make_unique<fastpath::Program>(readers_, devices_, 0x9e3779b97f4a7c15ULL);
     fastpath::ControlParts parts;
     parts.program = program_.get();
     parts.boot = ++boot_;
+    parts.process_members = [] { return std::string(R"("workers":[{"core":4},{"core":5}])"); };
+    parts.second = [] { return std::uint64_t{0}; };
+    parts.counters = [] { return std::vector<const fastpath::Counters*>(); };
     auto control = fastpath::Control::open(directory_.socket(), std::move(parts));
     ML2_CHECK(control.has_value(), "the control socket opens in a directory of its own");
     control_ = std::move(*control);
@@ -119,9 +127,10 @@ class ProcessRig final : public FastPathRig {
   std::unique_ptr<FastPath> open() override {
     return std::make_unique<SocketFastPath>(directory_.socket(), kAskEvery);
   }
+  std::vector<unsigned> cores() const override { return {std::max(std::thread::hardware_concurrency(), 1U) - 1}; }
   void start() override {
     const std::string socket = directory_.socket();
-    const std::string core = std::to_string(std::max(std::thread::hardware_concurrency(), 1U) - 1);
+    const std::string core = std::to_string(cores().front());
     std::vector<std::string> words = {kProgram, "--socket", socket, "--no-huge", "--mbufs", "2047", "--cores", core};
     std::vector<char*> arguments;
     for (std::string& word : words) arguments.push_back(word.data());

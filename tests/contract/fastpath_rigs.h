@@ -10,6 +10,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "datapath/fastpath/fast_path.h"
 
@@ -22,6 +23,8 @@ class FastPathRig {
   [[nodiscard]] virtual std::string obstacle() const { return {}; }
   // Another client; it looks for others' changes all the time.
   [[nodiscard]] virtual std::unique_ptr<FastPath> open() = 0;
+  // The processors that the workers of what start() starts have.
+  [[nodiscard]] virtual std::vector<unsigned> cores() const = 0;
   virtual void start() = 0;
   virtual void stop() = 0;
 };

@@ -126,6 +126,7 @@ void FakeFastPath::run() {
     tables_.reset();
     status_.connected = false;
     status_.error = "nobody answers";
+    status_.cores.clear();
     if (update_) {
       ++status_.failures;
       outcome_ = UpdateOutcome{.status = transient("the connection was lost"), .refused = {}};
@@ -136,6 +137,7 @@ void FakeFastPath::run() {
   if (!status_.connected) ++status_.connections;
   status_.connected = true;
   status_.error.clear();
+  status_.cores = process_.cores();
   if (update_) {
     outcome_ = process_.apply(*update_);
     ++status_.updates;

@@ -11,6 +11,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "datapath/fastpath/fast_path.h"
 
@@ -27,7 +29,11 @@ class FakeFastPathProcess {
   // Devices of this name do not open, and the reason; an empty reason takes that back.
   void refuse_device(const std::string& name, const std::string& reason);
 
+  // The processors of its workers.
+  void run_on(std::vector<unsigned> cores) { cores_ = std::move(cores); }
+
   [[nodiscard]] bool alive() const;
+  [[nodiscard]] const std::vector<unsigned>& cores() const { return cores_; }
   [[nodiscard]] Tables tables() const;
   [[nodiscard]] std::uint64_t boot() const;
   [[nodiscard]] std::uint64_t generation() const;
@@ -39,6 +45,7 @@ class FakeFastPathProcess {
   struct Process;
   std::unique_ptr<Process> process_;
   std::map<std::string, std::string> refused_;
+  std::vector<unsigned> cores_ = {1};
   std::uint64_t boot_ = 0;
   std::uint64_t changes_ = 0;
   std::uint64_t devices_opened_ = 0;
