@@ -180,9 +180,10 @@ class FastPathTables {
     std::string devargs;
     if (port.vhost_user) {
       const std::string name = "vhu" + short_id(port.id);
-      // `client` is our end: where QEMU serves we connect, and again whenever it has restarted.
-      devargs = fmt::format("net_vhost_{},iface={}/{},queues={},client={}", name, node_.vhostuser_socket_dir, name,
-                            config_.queues, config_.qemu_serves ? 1 : 0);
+      // `client` is our end: where QEMU serves we connect, and again whenever it has restarted. `tso`: the machine may leave
+      // long TCP and checksums to us, and take them so.
+      devargs = fmt::format("net_vhost_{},iface={}/{},queues={},client={},tso=1", name, node_.vhostuser_socket_dir,
+                            name, config_.queues, config_.qemu_serves ? 1 : 0);
       state.interface = name;
     } else {
       const std::string name = "tap" + short_id(port.id);
@@ -318,8 +319,11 @@ class FastPathTables {
     }
     // Open vSwitch would listen on both; the fast path listens on one.
     if (vtep.udp_port != 0 && vtep.udp_port != node_.vxlan_udp_port) {
-      return fmt::format("host {} has vxlan_udp_port {}, and this host {}; no tunnel to it", vtep.host, vtep.udp_port,
-                         node_.vxlan_udp_port);
+      return fmt::format(
+          "host {} has vxlan_udp_port {}, and this host {}; no tunnel to it: the fast path uses one UDP port, so set "
+          "[agent] "
+          "vxlan_udp_port alike on both",
+          vtep.host, vtep.udp_port, node_.vxlan_udp_port);
     }
     const auto found = facts_.next_hops.find(vtep.address);
     if (found == facts_.next_hops.end()) {

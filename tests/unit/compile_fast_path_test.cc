@@ -97,7 +97,8 @@ TEST(CompileFastPath, AMachineBehindAVhostUserSocket) {
   EXPECT_TRUE(node.step().full);
   EXPECT_EQ(node.waiting(1), "");
   const fp::abi::Port& port = node.tables.ports.at(node.id(1));
-  EXPECT_STREQ(port.devargs, "net_vhost_vhu01010101-00,iface=/var/run/openvswitch/vhu01010101-00,queues=1,client=1");
+  EXPECT_STREQ(port.devargs,
+               "net_vhost_vhu01010101-00,iface=/var/run/openvswitch/vhu01010101-00,queues=1,client=1,tso=1");
   EXPECT_EQ(port.mtu, 1450);
   EXPECT_EQ(port.spoof_check, 1);
   EXPECT_EQ(node.tables.allowed.size(), 2U);  // its address, and the link-local one of its MAC
@@ -189,6 +190,22 @@ TEST(CompileFastPath, WhatCannotBeServedWaitsWithItsReason) {
   node.facts.fast_path.underlay.reset();
   node.step();
   EXPECT_THAT(node.waiting(3), HasSubstr("local_ip 192.0.2.1 is not an address of this host"));
+}
+
+// The fast path listens on one UDP port, its own.
+TEST(CompileFastPath, AHostWithAnotherUdpPortIsNamed) {
+  Node node;
+  node.port(1, vxlan(101, 1000));
+  node.intent.vteps = {Vtep{.type = NetworkType::Vxlan, .address = kRemote, .udp_port = 8472, .host = "hv2"}};
+  node.step();
+  EXPECT_TRUE(node.tables.vteps.empty());
+  EXPECT_THAT(node.desired.waiting.at("vtep " + kRemote.to_string()),
+              HasSubstr("host hv2 has vxlan_udp_port 8472, and this host 4789; no tunnel to it"));
+  EXPECT_EQ(node.waiting(1), "");  // the ports here reach each other
+  node.intent.node.vxlan_udp_port = 8472;
+  node.step();
+  ASSERT_EQ(node.tables.vteps.size(), 1U);
+  EXPECT_EQ(node.tables.vteps.begin()->second.udp_port, 8472);
 }
 
 TEST(CompileFastPath, PopulationSaysWhereEverythingIs) {
