@@ -156,17 +156,17 @@ bool Reconciler::kernel_changed() {
   const nl::Snapshot* kernel = seams_.kernel.snapshot();
   const Intent* intent = seams_.source.intent();
   if (!compiled_ || kernel == nullptr || intent == nullptr || !plan_.links.empty()) return true;
-  const FastPathFacts now = gather_fast_path_facts(*intent, *kernel, fast_path_.tables(), desired().fast_path.ids);
-  if (addresses_of(*kernel) != facts_.host_addresses || now.links != facts_.fast_path.links ||
-      now.underlay != facts_.fast_path.underlay || now.next_hops != facts_.fast_path.next_hops ||
-      has_to_make_links(desired(), *kernel)) {
-    return true;
+  if (addresses_of(*kernel) != facts_.host_addresses) return true;
+  if (fast_path_.enabled()) {
+    gathered_ = gather_fast_path_facts(*intent, *kernel, fast_path_.tables(), desired().fast_path.ids);
+    if (*gathered_ != facts_.fast_path || has_to_make_links(desired(), *kernel)) return true;
   }
   kernel_seen_ = seams_.kernel.sequence();
   return false;
 }
 
 bool Reconciler::inputs_changed() {
+  gathered_.reset();
   bool changed = !compiled_ || seams_.vswitch.sequence() != vswitch_seen_ ||
                  seams_.source.sequence() != source_seen_ || fast_path_.changed() || kernel_changed();
   for (auto& [name, bridge] : bridges_) {
@@ -236,9 +236,14 @@ void Reconciler::step() {
     source_seen_ = seams_.source.sequence();
     kernel_seen_ = seams_.kernel.sequence();
     FactsChanges facts_changes = update_facts(vswitch(), vswitch_changes, addresses_, desired().local_vlans, facts_);
-    facts_.fast_path = gather_fast_path_facts(*seams_.source.intent(), *seams_.kernel.snapshot(), fast_path_.tables(),
-                                              desired().fast_path.ids);
-    facts_changes.all = facts_changes.all || fast_path_.enabled();
+    if (fast_path_.enabled()) {
+      FastPathFacts now = gathered_ ? *std::move(gathered_)
+                                    : gather_fast_path_facts(*seams_.source.intent(), *seams_.kernel.snapshot(),
+                                                             fast_path_.tables(), desired().fast_path.ids);
+      facts_changes.all = facts_changes.all || now != facts_.fast_path;
+      facts_.fast_path = std::move(now);
+      gathered_.reset();
+    }
     fast_path_.seen();
     desired_changes = compiler_.update(*seams_.source.intent(), intent_changes, facts_, facts_changes, flows);
     counters_.from_nothing = compiler_.from_nothing();

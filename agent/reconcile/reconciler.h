@@ -144,7 +144,8 @@ class Reconciler {
   bool compiled_ = false;
 
   ovsdb::VswitchReading vswitch_;
-  std::set<IpAddress> addresses_;  // of this host
+  std::set<IpAddress> addresses_;          // of this host
+  std::optional<FastPathFacts> gathered_;  // of what inputs_changed() has looked at; for the step that it asks for
   Facts facts_;
   Compiler compiler_;  // its flows are canonical
   Differ differ_;

@@ -69,6 +69,8 @@ DesiredChanges Compiler::update(const Intent& intent, const IntentChanges& inten
     changes.rows = !changes.vifs.empty();
     return changes;
   }
+  // Where no single unit can be made anew, the same inputs still make the same.
+  if (from_nothing_ != 0 && intent_changes.empty() && facts_changes.empty()) return changes;
   const Desired before = std::move(desired_);
   compile_all(intent, facts, known, before);
   changes = {};

@@ -6,7 +6,7 @@
 //   the unit had, and only those that differ are put through the codec. Any other change (the ini, bridges, patch and
 //   tunnel ports, addresses of the host, VTEPs, an intent that is not complete), and whatever is out of the ordinary (two
 //   networks with one segment, no VLAN left, two units that write one flow or row), makes everything anew; so does each
-//   step where the fast path is enabled, whose tables depend on all units.
+//   such change where the fast path is enabled, whose tables depend on all units. No change makes nothing.
 // Threading: one owner.
 // Failure: a flow that the codec refuses is a bug of ours: it is left out and named in rejected().
 // What it does not do: no look at what is there; diff/ does.

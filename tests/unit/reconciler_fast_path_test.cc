@@ -3,6 +3,7 @@
 
 #include "agent/reconcile/plan_text.h"
 #include "agent/reconcile/reconciler.h"
+#include "datapath/compile/compile.h"
 #include "datapath/compile/fast_path_ids.h"
 #include "tests/fakes/fake_node.h"
 
@@ -58,7 +59,11 @@ class FastPathNode : public ::testing::Test {
     ASSERT_TRUE(applied) << applied.error().message;
   }
   [[nodiscard]] intent::PortReport report(const Uuid& id = kPort) { return node_.agent().port_reports().at(id); }
+  // Whatever was skipped on the way: it is what compile() makes of the same from nothing.
   void expect_converged() {
+    const Desired whole = compile(*node_.source().intent(), node_.agent().facts());
+    EXPECT_TRUE(whole.fast_path.tables == node_.agent().desired().fast_path.tables);
+    EXPECT_EQ(whole.fast_path.next_hops, node_.agent().desired().fast_path.next_hops);
     EXPECT_TRUE(node_.agent().converged()) << to_text(node_.agent().plan(), node_.agent().node());
   }
   // Longer than a problem's patience and any pause.
@@ -172,6 +177,43 @@ TEST_F(FastPathNode, ARefusedDeviceIsSaidAndTheOthersGoOn) {
   EXPECT_THAT(node_.agent().problems(), IsEmpty());
 }
 
+TEST_F(FastPathNode, TheAddressesOfARefusedPortAreOneSentence) {
+  const std::string device = std::string("net_af_packet_") + kTap;
+  node_.fast_path().stop();
+  node_.fast_path().refuse_device(device, "device " + device + " cannot be opened: No such device");
+  node_.fast_path().start();
+  node_.host().add_device("tap33333333-33", Mac({0x02, 0, 0, 0, 0, 8}), "tun");
+  node_.fast_path().refuse_device("net_af_packet_tap33333333-33", "no such device either");
+  Intent more = intent();
+  more.ports.emplace(kOther, port(kOther, "fa:16:3e:00:00:02"));
+  node_.source().set(more);
+  later();
+  const std::set<std::string> problems = node_.agent().problems();
+  EXPECT_EQ(std::ranges::count_if(problems, [](const std::string& p) { return p.find("FDB entry") != p.npos; }), 1)
+      << ::testing::PrintToString(problems);
+  EXPECT_THAT(problems, Contains(HasSubstr("and 1 more addresses: ")));
+  EXPECT_THAT(problems, Contains(HasSubstr("no such device either")));
+}
+
+TEST_F(FastPathNode, OtherProcessorsThanTheIniSaysAreAProblem) {
+  EXPECT_THAT(node_.agent().problems(), IsEmpty());
+  Intent asked = intent();
+  asked.node.fast_path.cores = {2, 3};
+  node_.set_node(asked.node);
+  node_.start_agent();
+  node_.source().set(asked);
+  later();
+  EXPECT_THAT(node_.agent().problems(),
+              Contains(HasSubstr("runs on processors 1, and [fastpath] cores of this host is 2,3")));
+  node_.fast_path().stop();
+  node_.fast_path().run_on({3, 2});
+  later();
+  node_.fast_path().start();
+  later();
+  expect_converged();
+  EXPECT_THAT(node_.agent().problems(), IsEmpty());
+}
+
 TEST_F(FastPathNode, TheNextHopIsAskedForAndFollowed) {
   must({{nl::DeleteNeighbour{.link = "eth0", .address = kRemote}}});
   node_.fast_path().stop();
@@ -211,12 +253,24 @@ TEST_F(FastPathNode, NothingIsDeletedBeforeTheIntentIsComplete) {
 }
 
 TEST_F(FastPathNode, SomebodyElsesChangeIsMended) {
+  later();
   const fp::Tables before = node_.fast_path().tables();
+  const std::uint64_t compiled = node_.agent().counters().from_nothing;
+  const std::uint64_t steps = node_.agent().counters().steps;
   fp::Update wrong;
   for (const auto& [key, record] : before.fdb) wrong.remove.put(record);
   (void)node_.fast_path().apply(wrong);
   node_.run();
   EXPECT_TRUE(node_.fast_path().tables() == before);
+  expect_converged();
+  // A step, or several, that found nothing to compile: what is wanted is the same.
+  EXPECT_GT(node_.agent().counters().steps, steps);
+  EXPECT_EQ(node_.agent().counters().from_nothing, compiled);
+  // A neighbour that is nobody's next hop is no news.
+  const std::uint64_t then = node_.agent().counters().steps;
+  must({{nl::ReplaceNeighbour{.link = "eth0", .address = *IpAddress::parse("192.0.2.77"), .mac = kRemoteMac}}});
+  node_.run();
+  EXPECT_EQ(node_.agent().counters().steps, then);
 }
 
 // Ports on both, in one network: a pair of devices joins them.
