@@ -11,15 +11,12 @@ import tempfile
 import unittest
 import warnings
 
-from fastpath import (TAGGED, WIRE, Client, FastPath, allowed, attachment, fdb, flood, neighbour, port, segment, vtep)
-from netns import Namespace
+from fastpath import (OPTIONS, PROGRAM, TAGGED, WIRE, Client, FastPath, allowed, attachment, fdb, flood, neighbour, port, segment, vtep)
+from fastpath_case import FastPathCase
 from processes import run, wait_until
 
-TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
-PROGRAM = os.path.join(os.environ.get("ML2_BIN_DIR") or os.path.join(TOP, "build", "release", "bin"), "ml2-fastpath")
 VM, REMOTE, REMOTE6, TRUNK = "fa:16:3e:00:00:01", "fa:16:3e:00:00:03", "fa:16:3e:00:00:06", "fa:16:3e:00:00:09"
 OURS, NEXT_HOP = "02:00:00:00:00:01", "02:00:00:00:00:02"
-OPTIONS = ["--no-huge", "--mbufs", "8191", "--cores", str((os.cpu_count() or 1) - 1)]
 
 
 def count(client, question, **match):
@@ -136,22 +133,14 @@ class FastPathConformance(unittest.TestCase):
                 self.assertEqual(bytes(again), packet)
 
 
-@unittest.skipUnless(os.path.exists(PROGRAM), "ml2-fastpath is not built here")
-class FastPathKernelPeer(unittest.TestCase):
+class FastPathKernelPeer(FastPathCase):
     """The kernel's vxlan and VLAN devices as peers, over taps: vm1 <-> fast path <-> peer's vxlan, a trunk, and the host."""
 
-    token = None
+    names = ("vm1", "peer", "trunk", "host")
 
     @classmethod
     def setUpClass(cls):
-        cls.token = os.urandom(2).hex()
-        cls.spaces = {}
-        cls.addClassCleanup(lambda: [space.remove() for space in cls.spaces.values()])
-        for name in ("fp", "vm1", "peer", "trunk", "host"):
-            cls.spaces[name] = Namespace(cls, name)
-        cls.fast_path = FastPath(PROGRAM, OPTIONS, wrap=cls.spaces["fp"].wrap)
-        cls.addClassCleanup(cls.fast_path.stop)
-        cls.fast_path.start()
+        super().setUpClass()
         cls.ports = [port(1, "net_tap1,iface=vm1", spoof_check=1), port(3, "net_tap3,iface=trunk0", kind=TAGGED),
                      port(9, "net_tap9,iface=up0", kind=TAGGED, local="192.0.2.1", hw=OURS, peer=20),
                      port(20, "net_tap20,iface=host0", kind=WIRE, peer=9)]
@@ -167,22 +156,18 @@ class FastPathKernelPeer(unittest.TestCase):
             there.run("ip", "link", "set", device, "address", hw)
             # What VXLAN over IPv6 leaves of 1500: net_tap sends no more.
             there.run("ip", "link", "set", device, "mtu", "1500" if device in ("up0", "host0") else "1430", "up")
-        address = lambda space, device, *values: [cls.spaces[space].run(
-            "ip", "addr", "add", value, "dev", device, *(["nodad"] if ":" in value else [])) for value in values]
-        address("vm1", "vm1", "10.0.0.1/24", "2001:db8:1::1/64")
-        address("peer", "up0", "192.0.2.2/24", "2001:db8::2/64")
-        address("host", "host0", "192.0.2.1/24", "2001:db8::1/64")
+        cls.give_addresses("vm1", "vm1", "10.0.0.1/24", "2001:db8:1::1/64")
+        cls.give_addresses("peer", "up0", "192.0.2.2/24", "2001:db8::2/64")
+        cls.give_addresses("host", "host0", "192.0.2.1/24", "2001:db8::1/64")
         made = cls.spaces["trunk"].run("ip", "link", "add", "link", "trunk0", "name", "v100", "type", "vlan", "id", "100", check=False)
         cls.has_vlan = made.returncode == 0
         if cls.has_vlan:
             cls.spaces["trunk"].run("ip", "link", "set", "v100", "address", TRUNK, "up")
-            address("trunk", "v100", "10.0.0.9/24")
+            cls.give_addresses("trunk", "v100", "10.0.0.9/24")
 
     @classmethod
     def apply(cls, ports, vteps, **more):
-        done = cls.fast_path.client.apply(put={"port": ports, "vtep": vteps, **cls.common, **more})
-        assert not done["refused"], done["refused"]
-        return done
+        return cls.put(port=ports, vtep=vteps, **cls.common, **more)
 
     def peer_vxlan(self, local, remote):
         peer = self.spaces["peer"]
@@ -193,27 +178,13 @@ class FastPathKernelPeer(unittest.TestCase):
         peer.run("ip", "addr", "add", "10.0.0.3/24", "dev", "vx0")
         peer.run("ip", "addr", "add", "2001:db8:1::3/64", "dev", "vx0", "nodad")
 
-    def ping(self, space, address, **more):
-        wait_until(lambda: self.spaces[space].ping(address, count=1).received == 1, 15, f"{space} reaches {address}")
-        ping = self.spaces[space].ping(address, count=5, **more)
-        self.assertEqual(ping.received, 5, ping.output)
-
     def traffic(self):
-        """Both ways, both families, small and as large as the MTU allows; and TCP both ways."""
+        """Both ways, both families, small and as large as the MTU allows; and TCP both ways in both families."""
         self.ping("vm1", "10.0.0.3")
         self.ping("peer", "10.0.0.1", size=1402)
         self.ping("vm1", "2001:db8:1::3", size=1382)
-        server = self.spaces["peer"].wrap("iperf3", "-s", "-1", "-B", "10.0.0.3")
-        for direction in ([], ["-R"]):
-            with subprocess.Popen(server, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as there:
-                try:
-                    done = wait_until(lambda: self.spaces["vm1"].run("iperf3", "-c", "10.0.0.3", "-n", "8M", *direction, "-J",
-                                                                     check=False, timeout=30), 10, "iperf3 runs")
-                    wait_until(lambda: done.returncode == 0 or self.spaces["vm1"].run(
-                        "iperf3", "-c", "10.0.0.3", "-n", "8M", *direction, check=False, timeout=30).returncode == 0, 20,
-                        "iperf3 sends 8 MB " + " ".join(direction))
-                finally:
-                    there.terminate()
+        for address in ("10.0.0.3", "2001:db8:1::3"):
+            self.tcp("vm1", "peer", address)
 
     def test_kernel_vxlan_over_both_underlays(self):
         self.addCleanup(lambda: self.apply(self.ports, [vtep(7, 9, "192.0.2.1", "192.0.2.2", OURS, NEXT_HOP)]))

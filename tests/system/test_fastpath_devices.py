@@ -10,10 +10,9 @@ import tempfile
 import time
 import unittest
 
-from fastpath import FastPath, attachment, fdb, port, segment
-from netns import Namespace
+from fastpath import PROGRAM, attachment, fdb, port, segment
+from fastpath_case import FastPathCase
 from processes import run, wait_until
-from test_fastpath import OPTIONS, PROGRAM
 
 ML2CTL = os.path.join(os.path.dirname(PROGRAM), "ml2ctl")
 HW = {1: "fa:16:3e:00:00:01", 2: "fa:16:3e:00:00:02", 3: "fa:16:3e:00:00:03"}
@@ -21,26 +20,18 @@ HW = {1: "fa:16:3e:00:00:01", 2: "fa:16:3e:00:00:02", 3: "fa:16:3e:00:00:03"}
 TAGGED_FRAME = "ffffffffffff" + HW[1].replace(":", "") + "81000007" + "0800" + "45" + "00" * 60
 
 
-@unittest.skipUnless(os.path.exists(PROGRAM), "ml2-fastpath is not built here")
-class FastPathDevices(unittest.TestCase):
-    token = None
+class FastPathDevices(FastPathCase):
+    names = ("vm1", "vm2", "vm3")
 
     @classmethod
     def setUpClass(cls):
-        cls.token = os.urandom(2).hex()
-        cls.spaces = {}
-        cls.addClassCleanup(lambda: [space.remove() for space in cls.spaces.values()])
-        for name in ("fp", "vm1", "vm2", "vm3"):
-            cls.spaces[name] = Namespace(cls, name)
+        super().setUpClass()
         fp = cls.spaces["fp"]
         for number in (1, 2):
             fp.run("ip", "link", "add", f"dev{number}", "type", "veth", "peer", "name", "eth0", "netns", cls.spaces[f"vm{number}"].netns)
             fp.run("ip", "link", "set", f"dev{number}", "up")
             # Neither driver can say that a checksum is still to be made.
             cls.spaces[f"vm{number}"].run("ethtool", "-K", "eth0", "tx", "off", check=False)
-        cls.fast_path = FastPath(PROGRAM, OPTIONS, wrap=fp.wrap)
-        cls.addClassCleanup(cls.fast_path.stop)
-        cls.fast_path.start()
         cls.devices = {1: "net_af_xdp1,iface=dev1", 2: "net_af_packet2,iface=dev2", 3: "net_tap3,iface=dev3"}
         cls.apply()
         fp.run("ip", "link", "set", "dev3", "netns", cls.spaces["vm3"].netns, "name", "eth0")
@@ -51,21 +42,18 @@ class FastPathDevices(unittest.TestCase):
 
     @classmethod
     def apply(cls, learn_age=60, **more):
-        done = cls.fast_path.client.apply(put={
-            "port": [port(number, device) for number, device in cls.devices.items()],
-            "segment": [segment(5, learn_age=learn_age)], "attachment": [attachment(number, 5) for number in cls.devices], **more})
-        assert not done["refused"], done["refused"]
-        return done
+        return cls.put(port=[port(number, device) for number, device in cls.devices.items()],
+                       segment=[segment(5, learn_age=learn_age)], attachment=[attachment(number, 5) for number in cls.devices], **more)
 
     def learned(self):
         return {row["mac"]: row["port"] for row in self.fast_path.client.query("fdb") if row["learned"]}
 
-    def reaches(self, source, target):
-        wait_until(lambda: self.spaces[f"vm{source}"].ping(f"10.0.0.{target}", count=1).received == 1, 15, f"{source} reaches {target}")
+    def meet(self, source, target):
+        self.reaches(f"vm{source}", f"10.0.0.{target}")
 
     def test_every_device_carries_what_was_learned(self):
         for source, target in ((1, 2), (2, 3), (3, 1)):
-            self.reaches(source, target)
+            self.meet(source, target)
             self.assertEqual(self.spaces[f"vm{source}"].ping(f"10.0.0.{target}", count=3, size=1472).received, 3)
         self.assertEqual({mac: self.learned()[mac] for mac in HW.values()}, {hw: number for number, hw in HW.items()})
         # Known stations are not flooded: the third machine sees nothing of it.
@@ -78,18 +66,11 @@ class FastPathDevices(unittest.TestCase):
         self.assertIn(HW[1], self.learned())
 
     def test_tcp_both_ways(self):
-        self.reaches(1, 3)
         for source, target in ((1, 3), (3, 2), (2, 1)):
-            with subprocess.Popen(self.spaces[f"vm{target}"].wrap("iperf3", "-s", "-1"), stdin=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as there:
-                try:
-                    wait_until(lambda: self.spaces[f"vm{target}"].run("ss", "-Hltn", "sport", "=", ":5201").stdout, 10, "iperf3 listens")
-                    self.spaces[f"vm{source}"].run("iperf3", "-c", f"10.0.0.{target}", "-n", "4M", timeout=40)
-                finally:
-                    there.terminate()
+            self.tcp(f"vm{source}", f"vm{target}", f"10.0.0.{target}", megabytes=4)
 
     def test_what_is_configured_stands_and_what_is_not_heard_is_forgotten(self):
-        self.reaches(1, 2)
+        self.meet(1, 2)
         self.addCleanup(self.apply)
         self.apply(fdb=[fdb(HW[2], 5, 3)])  # wrong on purpose
         vm1 = self.spaces["vm1"]
@@ -126,8 +107,8 @@ class FastPathDevices(unittest.TestCase):
             import scapy.all as scapy
         except ImportError:
             self.skipTest("python3-scapy is not installed")
-        self.reaches(1, 2)
-        self.reaches(1, 3)
+        self.meet(1, 2)
+        self.meet(1, 3)
         with tempfile.TemporaryDirectory(prefix="ml2-capture-") as directory:
             path = os.path.join(directory, "some.pcapng")
             begun = time.time()
@@ -150,7 +131,7 @@ class FastPathDevices(unittest.TestCase):
     def test_a_capture_says_why_frames_are_dropped(self):
         with self.capture("--dropped", "--port", "1", "--duration", "30", "--count", "1") as there:
             self.captures(there)
-            self.reaches(1, 2)
+            self.meet(1, 2)
             send = ("import socket; s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW); s.bind(('eth0', 0)); "
                     f"s.send(bytes.fromhex('{TAGGED_FRAME}'))")
             self.spaces["vm1"].run(sys.executable, "-c", send)
@@ -170,7 +151,7 @@ class FastPathDevices(unittest.TestCase):
 
     def test_stats_are_the_sum_of_the_ports(self):
         ask = lambda word: json.loads(run([ML2CTL, "--format", "json", "fastpath", word, "--socket", self.fast_path.path]).stdout)
-        self.reaches(1, 2)
+        self.meet(1, 2)
 
         def agree():
             before = ask("ports")

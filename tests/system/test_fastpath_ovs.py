@@ -13,10 +13,10 @@ import tempfile
 import time
 import unittest
 
-from fastpath import (TAGGED, WIRE, Client, FastPath, allowed, attachment, fdb, flood, port, segment, vtep)
-from netns import Namespace
+from fastpath import TAGGED, Client, allowed, attachment, fdb, flood, port, segment, vtep
+from fastpath_case import FastPathCase
 from processes import run, wait_until
-from test_fastpath import NEXT_HOP, OPTIONS, OURS, PROGRAM, REMOTE, TRUNK, VM
+from test_fastpath import NEXT_HOP, OURS, REMOTE, TRUNK, VM
 
 VM2 = "fa:16:3e:00:00:02"
 BROADCAST = "ff:ff:ff:ff:ff:ff"
@@ -57,20 +57,14 @@ class Ovs:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
-@unittest.skipUnless(os.path.exists(PROGRAM), "ml2-fastpath is not built here")
-class FastPathOvs(unittest.TestCase):
+class FastPathOvs(FastPathCase):
     """vm1 - fast path - (VXLAN) - Open vSwitch - vm2."""
+
+    names = ("vm1", "ovs", "vm2")
 
     @classmethod
     def setUpClass(cls):
-        cls.token = os.urandom(2).hex()
-        cls.spaces = {}
-        cls.addClassCleanup(lambda: [space.remove() for space in cls.spaces.values()])
-        for name in ("fp", "vm1", "ovs", "vm2"):
-            cls.spaces[name] = Namespace(cls, name)
-        cls.fast_path = FastPath(PROGRAM, OPTIONS, wrap=cls.spaces["fp"].wrap)
-        cls.addClassCleanup(cls.fast_path.stop)
-        cls.fast_path.start()
+        super().setUpClass()
         cls.ovs = Ovs(cls.spaces["ovs"])
         cls.addClassCleanup(cls.ovs.stop)
         cls.plug()
@@ -113,15 +107,12 @@ class FastPathOvs(unittest.TestCase):
         for address in ("10.0.0.3/24", "2001:db8:1::3/64"):
             vm2.run("ip", "addr", "add", address, "dev", "vm2", *(["nodad"] if ":" in address else []))
 
-    def ping(self, space, address, **more):
-        wait_until(lambda: self.spaces[space].ping(address, count=1).received == 1, 20, f"{space} reaches {address}")
-        ping = self.spaces[space].ping(address, count=5, **more)
-        self.assertEqual(ping.received, 5, ping.output)
-
     def test_vxlan_of_open_vswitch(self):
         self.ping("vm1", "10.0.0.3")
         self.ping("vm2", "10.0.0.1", size=1402)
         self.ping("vm1", "2001:db8:1::3", size=1382)
+        for address in ("10.0.0.3", "2001:db8:1::3"):
+            self.tcp("vm1", "vm2", address)
         row = next(row for row in self.fast_path.client.query("vteps") if row["remote"] == "192.0.2.2")
         self.assertGreaterEqual(row["in_packets"], 10, row)
         self.assertEqual([row for row in self.fast_path.client.query("drops") if row["reason"].startswith(("Outer", "Vxlan", "Unknown"))], [])

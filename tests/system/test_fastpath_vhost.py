@@ -3,7 +3,6 @@ checksums that are not made yet, reconnecting in both modes, plugging and unplug
 
 Skipped where ml2-fastpath was not built. Uses ordinary pages.
 """
-import json
 import os
 import signal
 import stat
@@ -12,71 +11,31 @@ import tempfile
 import time
 import unittest
 
-from fastpath import (TAGGED, FastPath, attachment, fdb, flood, port, segment, vtep)
-from netns import Namespace
+from fastpath import TAGGED, attachment, fdb, flood, port, segment, vtep
+from fastpath_case import FastPathCase, iperf
 from processes import wait_until
-from test_fastpath import OPTIONS, PROGRAM
+from virtio import GUEST, Guest
 
-GUEST = os.path.join(os.path.dirname(PROGRAM), "virtio_guest")
 OURS, NEXT_HOP, REMOTE = "02:00:00:00:00:01", "02:00:00:00:00:02", "fa:16:3e:00:00:10"
 HW = {1: "fa:16:3e:00:00:01", 2: "fa:16:3e:00:00:02", 3: "fa:16:3e:00:00:03"}
 MTU = 1450  # of the guests: what VXLAN over IPv4 leaves of 1500
 
 
-class Guest:
-    """The kernel of a namespace as a virtual machine on a vhost-user socket."""
+@unittest.skipUnless(os.path.exists(GUEST), "virtio_guest is not built here")
+class FastPathVhost(FastPathCase):
+    names = ("vm1", "vm2", "vm3", "peer")
 
-    def __init__(self, space, number, socket, offloads=1, queues=1, server=False):
-        self.space, self.number, self.socket = space, number, socket
-        self.arguments = [str(queues), str(offloads), "server" if server else "client", HW[number]]
-        self.log = socket + ".log"
-        self.process = None
-
-    def start(self, mtu=MTU):
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(self.space.wrap(GUEST, self.socket, "eth0", *self.arguments),
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-        def ready():
-            if self.process.poll() is not None:
-                with open(self.log, encoding="utf-8") as log:
-                    raise AssertionError("virtio_guest ended: " + log.read()[-2000:])
-            return self.space.run("ip", "link", "show", "eth0", check=False).returncode == 0
-        wait_until(ready, 30, "the guest has its interface")
-        wait_until(lambda: "ready" in open(self.log, encoding="utf-8").read(), 30, "the guest has its device")
-        self.space.run("ip", "link", "set", "eth0", "address", HW[self.number], "mtu", str(mtu), "up")
-        for address in (f"10.0.0.{self.number}/24", f"2001:db8:1::{self.number}/64"):
-            self.space.run("ip", "addr", "add", address, "dev", "eth0", *(["nodad"] if ":" in address else []))
-        return self
-
-    def stop(self, number=signal.SIGTERM):
-        if self.process and self.process.poll() is None:
-            self.process.send_signal(number)
-            try:
-                self.process.wait(10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-        self.process = None
-
-
-@unittest.skipUnless(os.path.exists(PROGRAM) and os.path.exists(GUEST), "ml2-fastpath is not built here")
-class FastPathVhost(unittest.TestCase):
-    token = None
+    @classmethod
+    def guest(cls, number, **more):
+        return Guest(cls.spaces[f"vm{number}"], cls.sockets[number], HW[number],
+                     [f"10.0.0.{number}/24", f"2001:db8:1::{number}/64"], mtu=MTU, **more).start()
 
     @classmethod
     def setUpClass(cls):
-        cls.token = os.urandom(2).hex()
-        cls.spaces = {}
+        super().setUpClass()
         cls.guests = {}
-        cls.addClassCleanup(lambda: [space.remove() for space in cls.spaces.values()])
-        for name in ("fp", "vm1", "vm2", "vm3", "peer"):
-            cls.spaces[name] = Namespace(cls, name)
         cls.directory = tempfile.TemporaryDirectory(prefix="ml2-vhost-")
         cls.addClassCleanup(cls.directory.cleanup)
-        cls.fast_path = FastPath(PROGRAM, OPTIONS, wrap=cls.spaces["fp"].wrap)
-        cls.addClassCleanup(cls.fast_path.stop)
-        cls.fast_path.start()
         cls.sockets = {number: os.path.join(cls.directory.name, f"vhu{number}") for number in HW}
         # 1: we serve the socket; 2: the guest does, as QEMU behind vif_type vhostuser with mode=server; 3: takes nothing over.
         cls.device = {1: f"net_vhost1,iface={cls.sockets[1]},tso=1",
@@ -84,13 +43,11 @@ class FastPathVhost(unittest.TestCase):
                       3: f"net_vhost3,iface={cls.sockets[3]}"}
         cls.addClassCleanup(lambda: [guest.stop() for guest in cls.guests.values()])
         cls.apply()
-        cls.guests[1] = Guest(cls.spaces["vm1"], 1, cls.sockets[1]).start()
-        cls.guests[2] = Guest(cls.spaces["vm2"], 2, cls.sockets[2], queues=2, server=True).start()
-        cls.guests[3] = Guest(cls.spaces["vm3"], 3, cls.sockets[3], offloads=0).start()
-        peer = cls.spaces["peer"]
+        cls.guests[1] = cls.guest(1)
+        cls.guests[2] = cls.guest(2, queues=2, server=True)
+        cls.guests[3] = cls.guest(3, offloads=0)
         cls.uplink_to_peer()
-        peer.run("ip", "addr", "add", "10.0.0.16/24", "dev", "vx0")
-        peer.run("ip", "addr", "add", "2001:db8:1::10/64", "dev", "vx0", "nodad")
+        cls.give_addresses("peer", "vx0", "10.0.0.16/24", "2001:db8:1::10/64")
 
     @classmethod
     def uplink_to_peer(cls):
@@ -105,13 +62,11 @@ class FastPathVhost(unittest.TestCase):
 
     @classmethod
     def apply(cls, numbers=(1, 2, 3), guest_mtu=MTU):
-        done = cls.fast_path.client.apply(put={
-            "port": [port(number, cls.device[number], mtu=guest_mtu) for number in numbers] +
-                    [port(9, "net_tap9,iface=up0", kind=TAGGED, local="192.0.2.1", hw=OURS)],
-            "segment": [segment(5, 1000)], "attachment": [attachment(number, 5) for number in numbers],
-            "vtep": [vtep(7, 9, "192.0.2.1", "192.0.2.2", OURS, NEXT_HOP)], "flood": [flood(5, 7)],
-            "fdb": [fdb(HW[number], 5, number) for number in numbers] + [fdb(REMOTE, 5, 0, 7)]})
-        assert not done["refused"], done["refused"]
+        cls.put(port=[port(number, cls.device[number], mtu=guest_mtu) for number in numbers] +
+                [port(9, "net_tap9,iface=up0", kind=TAGGED, local="192.0.2.1", hw=OURS)],
+                segment=[segment(5, 1000)], attachment=[attachment(number, 5) for number in numbers],
+                vtep=[vtep(7, 9, "192.0.2.1", "192.0.2.2", OURS, NEXT_HOP)], flood=[flood(5, 7)],
+                fdb=[fdb(HW[number], 5, number) for number in numbers] + [fdb(REMOTE, 5, 0, 7)])
 
     def row(self, number):
         return next(row for row in self.fast_path.client.query("ports") if row["port"] == number)
@@ -120,22 +75,11 @@ class FastPathVhost(unittest.TestCase):
         return sum(row["packets"] for row in self.fast_path.client.query("drops")
                    if all(row[key] == value for key, value in match.items()))
 
-    def reaches(self, source, address, seconds=15):
-        wait_until(lambda: self.spaces[source].ping(address, count=1).received == 1, seconds, f"{source} reaches {address}")
-
-    def tcp(self, source, target, address, size="16M"):
+    def tcp(self, source, target, address, megabytes=16):
         """Sends by TCP; answers ({port: bytes per packet received}, {port: per packet sent}) of that time."""
         self.reaches(source, address)
-        server = self.spaces[target].wrap("iperf3", "-s", "-1", "-B", address)
-        with subprocess.Popen(server, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as there:
-            try:
-                wait_until(lambda: self.spaces[target].run("ss", "-Hltn", "sport", "=", ":5201").stdout, 10, "iperf3 listens")
-                before = {row["port"]: row for row in self.fast_path.client.query("ports")}
-                done = self.spaces[source].run("iperf3", "-c", address, "-n", size, "-J", check=False, timeout=40)
-                self.assertEqual(done.returncode, 0, done.stdout[-500:])
-                self.assertGreaterEqual(json.loads(done.stdout)["end"]["sum_received"]["bytes"], 12_000_000)
-            finally:
-                there.terminate()
+        before = {row["port"]: row for row in self.fast_path.client.query("ports")}
+        self.assertGreaterEqual(iperf(self.spaces[source], self.spaces[target], address, f"{megabytes}M"), megabytes * 800_000)
         mean = lambda row, old, way: (row[way + "_bytes"] - old[way + "_bytes"]) / max(row[way + "_packets"] - old[way + "_packets"], 1)
         rows = {row["port"]: row for row in self.fast_path.client.query("ports")}
         return tuple({id: mean(row, before[id], way) for id, row in rows.items()} for way in ("rx", "tx"))
@@ -233,9 +177,7 @@ class FastPathVhost(unittest.TestCase):
         self.fast_path.start()
         self.apply()
         self.uplink_to_peer()
-        peer = self.spaces["peer"]
-        peer.run("ip", "addr", "add", "10.0.0.16/24", "dev", "vx0")
-        peer.run("ip", "addr", "add", "2001:db8:1::10/64", "dev", "vx0", "nodad")
+        self.give_addresses("peer", "vx0", "10.0.0.16/24", "2001:db8:1::10/64")
         # Guest 2 has a server's socket, to which the fast path comes back by itself; QEMU as a client is started anew.
         self.guests[1].stop(signal.SIGKILL)
         self.guests[1].start()
