@@ -18,7 +18,7 @@ namespace ml2::ctl {
 namespace {
 
 struct CaptureOptions {
-  std::string socket = fastpath::kFastPathSocket;
+  std::string socket;
   std::string file;
   std::string port, segment, mac, ip, ethertype, direction, count, snaplen;
   bool dropped = false;
@@ -113,7 +113,9 @@ Status capture(Session& session, const CaptureOptions& options) {
     writer = std::make_unique<Writer>(std::move(*opened));
     if (auto written = writer->write(Pcapng::header("ml2ctl fastpath capture")); !written) return written;
   }
-  const auto names = devices(session, options.socket);
+  const auto socket = session.fast_path_socket(options.socket);
+  if (!socket) return forward_error(socket);
+  const auto names = devices(session, *socket);
   Pcapng file;
   const auto take = [&](const std::string& text) -> Status {
     const auto row = nlohmann::json::parse(text, nullptr, false);
@@ -147,7 +149,7 @@ Status capture(Session& session, const CaptureOptions& options) {
   std::signal(SIGINT, [](int) { interrupted = 1; });
   std::signal(SIGTERM, [](int) { interrupted = 1; });
   return fastpath::stream_capture(
-      options.socket, words_of(options), session.timeout(),
+      *socket, words_of(options), session.timeout(),
       std::chrono::milliseconds(static_cast<std::int64_t>(options.duration * 1000)), [] { return interrupted != 0; },
       take);
 }
@@ -158,7 +160,8 @@ void add_capture_command(Command& parent, Program& program) {
   add_command<CaptureOptions>(
       parent, program, "capture", "Capture frames of ml2-fastpath, with why one was dropped; Ctrl-C ends it",
       [](Command& command, CaptureOptions& options) {
-        command.add_option("--socket", options.socket, "Control socket of ml2-fastpath").show_default();
+        command.add_option("--socket", options.socket,
+                           "Control socket of ml2-fastpath; default: [fastpath] socket of the ini files");
         command.add_option("-w,--write", options.file,
                            "Write pcapng to this file, - for standard output; else a line per frame");
         command.add_option("--port", options.port, "Only this port's, by its id in the fast path");

@@ -9,14 +9,16 @@ namespace ml2::ctl {
 namespace {
 
 struct FastPathOptions {
-  std::string socket = fastpath::kFastPathSocket;
+  std::string socket;
   std::string segment;
   std::string port;
   std::string frame;
 };
 
 Result<nlohmann::json> ask(Session& session, const FastPathOptions& options, const std::string& question) {
-  const auto rows = fastpath::ask_fast_path(options.socket, question, session.timeout());
+  const auto socket = session.fast_path_socket(options.socket);
+  if (!socket) return forward_error(socket);
+  const auto rows = fastpath::ask_fast_path(*socket, question, session.timeout());
   if (!rows) return forward_error(rows);
   auto objects = nlohmann::json::array();
   for (const std::string& line : text::split(*rows, '\n')) {
@@ -35,7 +37,8 @@ void add_list(Command& parent, Program& program, const std::string& name, const 
   add_command<FastPathOptions>(
       parent, program, name, meaning,
       [define](Command& command, FastPathOptions& options) {
-        command.add_option("--socket", options.socket, "Control socket of ml2-fastpath").show_default();
+        command.add_option("--socket", options.socket,
+                           "Control socket of ml2-fastpath; default: [fastpath] socket of the ini files");
         if (define != nullptr) define(command, options);
       },
       [name, columns, question](Session& session, const FastPathOptions& options) -> Status {
@@ -53,7 +56,8 @@ void add_fastpath_commands(Command& top, Program& program) {
   add_command<FastPathOptions>(
       parent, program, "show", "Show the process: generation, entries, workers",
       [](Command& command, FastPathOptions& options) {
-        command.add_option("--socket", options.socket, "Control socket of ml2-fastpath").show_default();
+        command.add_option("--socket", options.socket,
+                           "Control socket of ml2-fastpath; default: [fastpath] socket of the ini files");
       },
       [](Session& session, const FastPathOptions& options) -> Status {
         const auto objects = ask(session, options, "show");

@@ -38,9 +38,7 @@ std::chrono::milliseconds Session::timeout() const {
   return std::chrono::milliseconds(static_cast<std::int64_t>(options_.timeout * 1000));
 }
 
-Result<const config::Config*> Session::config() {
-  if (config_) return &*config_;
-  const config::Environment environment = config::process_environment();
+config::ConfigSources Session::config_sources(const config::Environment& environment) const {
   config::ConfigSources sources;
   for (const std::string& file : options_.config_files) sources.add_file(file);
   for (const std::string& directory : options_.config_dirs) sources.add_directory(directory);
@@ -49,7 +47,23 @@ Result<const config::Config*> Session::config() {
       if (environment.files.exists(file)) sources.add_file(file);
     }
   }
-  auto loaded = config::load(sources, environment);
+  return sources;
+}
+
+Result<std::string> Session::fast_path_socket(const std::string& given) const {
+  if (!given.empty()) return given;
+  const config::Environment environment = config::process_environment();
+  config::ConfigSources sources = config_sources(environment);
+  sources.section = "fastpath";
+  const auto loaded = config::load(sources, environment);
+  if (!loaded.config) return invalid(fmt::format("{}", fmt::join(loaded.errors, "; ")));
+  return loaded.config->get_string("fastpath", "socket");
+}
+
+Result<const config::Config*> Session::config() {
+  if (config_) return &*config_;
+  const config::Environment environment = config::process_environment();
+  auto loaded = config::load(config_sources(environment), environment);
   if (!loaded.config) return invalid(fmt::format("{}", fmt::join(loaded.errors, "; ")));
   config_ = std::move(*loaded.config);
   return &*config_;

@@ -53,6 +53,9 @@ class Session {
   // The local Open_vSwitch database, connected and read.
   [[nodiscard]] Result<ovsdb::Database*> vswitch();
 
+  // Of ml2-fastpath: `given`, else [fastpath] socket of the ini files; what is wrong in their other sections does not matter.
+  [[nodiscard]] Result<std::string> fast_path_socket(const std::string& given) const;
+
   void print(const std::string& text) { out_ << text; }
   void flush() { out_.flush(); }
   [[nodiscard]] bool good() const { return out_.good(); }
@@ -63,6 +66,7 @@ class Session {
   void warn(const std::string& text) { err_ << "ml2ctl: warning: " << text << "\n"; }
 
  private:
+  [[nodiscard]] config::ConfigSources config_sources(const config::Environment& environment) const;
   [[nodiscard]] Result<std::unique_ptr<ovsdb::Database>> open(const std::string& remotes, bool ml2);
 
   const GlobalOptions& options_;

@@ -14,9 +14,6 @@
 
 namespace ml2::fastpath {
 
-// Where ml2-fastpath listens unless it is told otherwise.
-inline constexpr const char* kFastPathSocket = "/run/ml2-fastpath/control";
-
 // The answer: one JSON object per line.
 [[nodiscard]] Result<std::string> ask_fast_path(const std::string& socket, const std::string& question,
                                                 std::chrono::milliseconds timeout);

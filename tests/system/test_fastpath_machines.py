@@ -96,6 +96,8 @@ class FastPathMachines(FastPathLab):
         for source, target in ((v1, o1.ip4), (v1, o1.ip6), (o1, v1.ip4), (o1, v1.ip6)):
             self.assert_pings(source, target, count=3)
         self.assertEqual(self.row(v1)["offloads"], "checksum tso4 tso6", "what the agent asks of vhost-user ports")
+        # ml2ctl finds the fast path by the same ini.
+        self.assertIn(self.row(v1)["device"], [row["device"] for row in self.ml2ctl_json("fastpath", "ports")])
         for address in (o1.ip4, o1.ip6):
             for reverse in (False, True):
                 before = self.row(v1)
