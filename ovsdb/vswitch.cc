@@ -23,7 +23,6 @@ InterfaceRow read_interface(const Row& row) {
   interface.options = row.column("options").string_map();
   interface.external_ids = row.column("external_ids").string_map();
   interface.ofport = row.column("ofport").integer();
-  interface.ofport_request = row.column("ofport_request").integer();
   interface.error = text(row, "error");
   interface.ifindex = row.column("ifindex").integer();
   interface.mac_in_use = text(row, "mac_in_use");
@@ -120,8 +119,8 @@ MonitoredColumns vswitch_columns() {
         "mcast_snooping_enable", "other_config", "external_ids"}},
       {"Port", {"name", "interfaces", "tag", "trunks", "vlan_mode", "other_config", "external_ids"}},
       {"Interface",
-       {"name", "type", "options", "external_ids", "ofport", "ofport_request", "error", "ifindex", "mac_in_use",
-        "link_state", "status", "admin_state", "mtu_request"}},
+       {"name", "type", "options", "external_ids", "ofport", "error", "ifindex", "mac_in_use", "link_state", "status",
+        "admin_state", "mtu_request"}},
   };
 }
 

@@ -23,11 +23,10 @@ using StringMap = std::map<std::string, std::string>;
 struct InterfaceRow {
   Uuid uuid;
   std::string name;
-  std::string type;                    // "", internal, patch, vxlan, gre, geneve, dpdkvhostuserclient...
-  StringMap options;                   // patch: peer; tunnels: remote_ip, local_ip, in_key, out_key...
-  StringMap external_ids;              // iface-id, attached-mac, vm-uuid... (nova, os-vif and we write them)
-  std::optional<std::int64_t> ofport;  // absent: not yet; -1: ovs-vswitchd could not add it (see error)
-  std::optional<std::int64_t> ofport_request;
+  std::string type;                     // "", internal, patch, vxlan, gre, geneve, dpdkvhostuserclient...
+  StringMap options;                    // patch: peer; tunnels: remote_ip, local_ip, in_key, out_key...
+  StringMap external_ids;               // iface-id, attached-mac, vm-uuid... (nova, os-vif and we write them)
+  std::optional<std::int64_t> ofport;   // absent: not yet; -1: ovs-vswitchd could not add it (see error)
   std::string error;                    // ovs-vswitchd's words when ofport is -1
   std::optional<std::int64_t> ifindex;  // Linux interface index
   std::string mac_in_use;

@@ -15,7 +15,7 @@ InterfaceFact fact_of(const ovsdb::InterfaceRow& row) {
   InterfaceFact fact;
   fact.type = row.type;
   if (row.ofport) fact.ofport = OfPort::make(*row.ofport);
-  if (row.ofport_request) fact.ofport_request = OfPort::make(*row.ofport_request);
+  fact.closed = value_of(row.options, "in_key") == kNoKey;
   fact.error = row.error;
   fact.unserved = row.connected && row.link_state == "down";
   if (row.type == "patch") fact.peer = value_of(row.options, "peer");

@@ -195,26 +195,34 @@ class TunnelPorts {
     const Way& other = flow_based ? by_peer : by_flow;
     const std::optional<OfPort> port = ofport(asked.name, vtep);
     const std::optional<OfPort> old = ofport(other.name, vtep);
+    // A port per peer would get the frames of a flow-based one from its first moment on: it is opened when its flow is in.
+    const bool takes_over = !flow_based && old && usable_;
+    const bool open = port && !(takes_over && build_.facts.interfaces.at(asked.name).closed);
 
     if (flow_based) {
       want_flow_port(vtep.type, udp_port);
     } else {
       want_peer_port(vtep, by_peer.name);
     }
-    if (port) {
-      input(vtep, *port, asked, false, false);
-    } else if (!flow_based && old && usable_) {
-      receive_early(vtep, by_peer);
-    }
-    if (old) input(vtep, *old, other, /*of_other_mode=*/true, /*leaving=*/port.has_value());
+    if (takes_over) open_with_its_flow(by_peer, port);
+    if (port) input(vtep, *port, asked, false, false);
+    if (old) input(vtep, *old, other, /*of_other_mode=*/true, /*leaving=*/open);
     auto& ways = build_.tunnel_ways[vtep.type];
-    if (port) {
+    if (open) {
       ways.emplace(vtep.address, TunnelWay{*port, asked.address});
     } else if (old) {
       ways.emplace(vtep.address, TunnelWay{*old, other.address});
       keep(vtep, other.name, udp_port);
     }
     if (!port && usable_ && !flow_based) wait_for(by_peer.name, object);
+  }
+
+  void open_with_its_flow(const Way& way, const std::optional<OfPort>& number) {
+    const auto port = build_.desired.ports.find(way.name);
+    if (port == build_.desired.ports.end()) return;
+    port->second.takes_over = true;
+    if (!number) return;
+    port->second.opened_after = of::FlowKey{of::number(of::TunTable::Input), 1, of::Match().in_port(*number).text()};
   }
 
   // The way of the other mode stays until the one that is asked for can be gone.
@@ -227,40 +235,9 @@ class TunnelPorts {
     }
   }
 
-  // A port per peer that will take its frames away from a flow-based port: its number is chosen now.
-  void receive_early(const Vtep& vtep, const Way& way) {
-    const auto fact = build_.facts.interfaces.find(way.name);
-    if (fact == build_.facts.interfaces.end()) {
-      const std::optional<OfPort> number = OfPort::make(next_number());
-      if (!number) return;
-      DesiredPort& port = build_.desired.ports.at(way.name);
-      port.ofport_request = static_cast<std::uint16_t>(number->value());
-      port.made_after = of::FlowKey{of::number(of::TunTable::Input), 1, of::Match().in_port(*number).text()};
-      input(vtep, *number, way, false, false);
-    } else if (fact->second.ofport_request && fact->second.bridge == node_.tunnel_bridge) {
-      input(vtep, *fact->second.ofport_request, way, false, false);  // made, and not numbered yet
-    }
-  }
-
-  // A number of the tunnel bridge that nobody has: after the highest there is.
-  std::uint32_t next_number() {
-    if (last_number_ == 0) {
-      for (const auto& [name, fact] : build_.facts.interfaces) {
-        if (fact.bridge != node_.tunnel_bridge) continue;
-        if (fact.ofport && fact.ofport->value() < kLastNumber)
-          last_number_ = std::max(last_number_, fact.ofport->value());
-        if (fact.ofport_request) last_number_ = std::max(last_number_, fact.ofport_request->value());
-      }
-    }
-    return last_number_ < kLastNumber ? ++last_number_ : 0;
-  }
-
-  static constexpr std::uint32_t kLastNumber = 0xfeff;  // OFPP_MAX - 1: above are the reserved ones (LOCAL)
-
   Build& build_;
   const NodeConfig& node_;
   bool usable_ = false;  // tunnels, now
-  std::uint32_t last_number_ = 0;
 };
 
 }  // namespace

@@ -188,15 +188,11 @@ class RowDiff {
   // --- patch and tunnel ports ---
 
   void insert_port(const std::string& name, const std::string& bridge, const std::string& type,
-                   const StringMap& options, const StringMap& other_config, const StringMap& external_ids,
-                   std::uint16_t ofport_request = 0) {
+                   const StringMap& options, const StringMap& other_config, const StringMap& external_ids) {
     const Uuid interface = row_name("Interface", name);
     const Uuid port = row_name("Port", name);
     Columns columns{{"name", Datum::of(name)}, {"type", Datum::of(type)}};
     if (!options.empty()) columns.emplace_back("options", Datum::map(options));
-    if (ofport_request != 0) {
-      columns.emplace_back("ofport_request", Datum::of(ovsdb::Atom(std::int64_t{ofport_request})));
-    }
     insert("Interface", interface, std::move(columns));
     columns = {{"name", Datum::of(name)}, {"interfaces", Datum::uuids({interface})}};
     if (!other_config.empty()) columns.emplace_back("other_config", Datum::map(other_config));
@@ -222,9 +218,17 @@ class RowDiff {
            there_flow->second.actions == wanted_flow->second.actions;
   }
 
-  // Interface.options: the peer only when that is safe. A pair that is joined already stays joined: traffic is on it.
+  // Interface.options: the peer, or the key, only when that is safe. A pair that is joined already stays joined, and a
+  // tunnel port that is open stays open: traffic is on it.
   StringMap options_of(const std::string& name, const DesiredPort& port, const InterfaceRow* row) {
     StringMap options = port.options;
+    if (port.takes_over && !(port.opened_after && is_in(port.bridge, *port.opened_after)) &&
+        !(row != nullptr && value_of(row->options, "in_key") == options.at("in_key"))) {
+      held(fmt::format("port {}: waits for its flow before it takes frames", name));
+      unsettled(name);
+      options["in_key"] = kNoKey;
+      return options;
+    }
     const auto peer = options.find("peer");
     if (peer == options.end() || flows_are_in(port)) return options;
     if (row != nullptr && value_of(row->options, "peer") == peer->second) return options;
@@ -246,13 +250,7 @@ class RowDiff {
                              value_of(vswitch_.interface_port, name), port.type, port.bridge));
         return;
       }
-      if (port.made_after && !is_in(port.bridge, *port.made_after)) {
-        held(fmt::format("port {}: waits for its flow", name));
-        pending(name);
-        return;
-      }
-      insert_port(name, port.bridge, port.type, options_of(name, port, nullptr), port.other_config, mark,
-                  port.ofport_request);
+      insert_port(name, port.bridge, port.type, options_of(name, port, nullptr), port.other_config, mark);
       added_.push_back(name);
       pending(name);
       return;

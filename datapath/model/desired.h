@@ -42,15 +42,17 @@ struct DesiredPort {
   // A patch port gets its `peer` only once these flows are in the switch (bridge, key); until then its peer is
   // kNoPeer. So no frame passes between two bridges before the flows that stop loops are there.
   std::vector<std::pair<std::string, of::FlowKey>> peer_after;
-  // The number to ask for when it is made (0: any), and the flow of `bridge` that must be in the switch before: from
-  // its first moment on, this port gets frames that another one had until then.
-  std::uint16_t ofport_request = 0;
-  std::optional<of::FlowKey> made_after;
   bool hold_peer = false;  // one of those flows cannot be written yet: a port of it has no OpenFlow number
+  // A tunnel port that takes frames away from another one gets them only once this flow of `bridge` is in the switch;
+  // until then, and while that flow cannot be written (nullopt), its `in_key` is kNoKey. Open vSwitch gives a new port
+  // frames a moment before it knows what to do with them; one whose options change it has known before.
+  bool takes_over = false;
+  std::optional<of::FlowKey> opened_after;
 
   friend bool operator==(const DesiredPort&, const DesiredPort&) = default;
 };
 inline constexpr const char* kNoPeer = "nonexistent-peer";  // the incumbent's word
+inline constexpr const char* kNoKey = "0";                  // of no network: VNIs and GRE keys begin with 1
 
 // Columns of a VM's Port row; the row itself is nova's, os-vif's or `ml2ctl vif plug`'s. Keys of other_config that
 // are not listed stay, except the incumbent's five when `dead`.

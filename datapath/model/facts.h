@@ -25,15 +25,15 @@ struct InterfaceFact {
   std::string port;    // the Port's name: the Interface's own but for bonds
   bool owned = false;  // the Port has our mark (kOwnerKey, desired.h)
   std::string bridge;
-  std::string type;                      // Interface.type
-  std::optional<OfPort> ofport;          // absent: not assigned yet, or refused (then `error` says why)
-  std::optional<OfPort> ofport_request;  // Interface.ofport_request: the number that it asks for
-  std::string error;                     // ovs-vswitchd's words
-  bool unserved = false;                 // of a vhost-user port: a machine is connected, but there is no link to it
-  std::string peer;                      // Interface.options:peer, of a patch port
-  std::string iface_id;                  // external_ids:iface-id, empty when absent
-  std::string attached_mac;              // external_ids:attached-mac, empty when absent
-  std::optional<std::int64_t> tag;       // Port.tag
+  std::string type;                 // Interface.type
+  std::optional<OfPort> ofport;     // absent: not assigned yet, or refused (then `error` says why)
+  bool closed = false;              // of a tunnel port: it takes no network's frames (in_key is kNoKey, desired.h)
+  std::string error;                // ovs-vswitchd's words
+  bool unserved = false;            // of a vhost-user port: a machine is connected, but there is no link to it
+  std::string peer;                 // Interface.options:peer, of a patch port
+  std::string iface_id;             // external_ids:iface-id, empty when absent
+  std::string attached_mac;         // external_ids:attached-mac, empty when absent
+  std::optional<std::int64_t> tag;  // Port.tag
   std::map<std::string, std::string> port_other_config;  // Port.other_config: the incumbent's VLAN hints
 
   friend bool operator==(const InterfaceFact&, const InterfaceFact&) = default;

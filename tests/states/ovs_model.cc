@@ -195,8 +195,6 @@ void OvsModel::set(const std::string& table, const Uuid& name, const std::string
       row.options = value.string_map();
     else if (column == "mtu_request")
       row.mtu_request = value.integer();
-    else if (column == "ofport_request")
-      row.ofport_request = value.integer();
     else
       unknown();
   } else {
@@ -284,8 +282,7 @@ void OvsModel::settle() {
       }
     }
     for (ovsdb::InterfaceRow* interface_row : waiting) {
-      std::int64_t number = interface_row->ofport_request.value_or(1);
-      if (used.contains(number)) number = 1;
+      std::int64_t number = 1;
       while (!used.insert(number).second) ++number;
       interface_row->ofport = number;
     }

@@ -229,7 +229,8 @@ void expect_reachable(const OvsModel& ovs, const std::vector<std::string>& vteps
     for (const auto& [name, row] : actual.vswitch.interfaces) {
       if (row.type != "vxlan" || row.ofport.value_or(0) < 1) continue;
       const std::string& remote = row.options.at("remote_ip");
-      if (remote == vtep || (remote == "flow" && taken == nullptr)) taken = &row;
+      const bool open = row.options.at("in_key") != kNoKey;
+      if (open && (remote == vtep || (remote == "flow" && taken == nullptr))) taken = &row;
       const std::string output = fmt::format("output:{},", *row.ofport);
       if (remote == vtep) sent = sent || flood.find(output) != std::string::npos;
       if (remote == "flow") {
