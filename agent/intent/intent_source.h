@@ -27,6 +27,24 @@ struct PortReport {
   friend bool operator==(const PortReport&, const PortReport&) = default;
 };
 
+// Brings `mine` up to `ports`, from which it differs in `changed` alone (nullptr: anywhere): the ports are thousands, and few
+// of them change at a time.
+inline void follow(std::map<Uuid, PortReport>& mine, const std::map<Uuid, PortReport>& ports,
+                   const std::set<Uuid>* changed) {
+  if (changed == nullptr) {
+    mine = ports;
+    return;
+  }
+  for (const Uuid& id : *changed) {
+    const auto port = ports.find(id);
+    if (port == ports.end()) {
+      mine.erase(id);
+    } else {
+      mine.insert_or_assign(id, port->second);
+    }
+  }
+}
+
 // What the node says of itself.
 struct NodeReport {
   std::map<Uuid, PortReport> ports;  // one for each port of the intent, refused ones too

@@ -139,29 +139,15 @@ void Ml2DbSource::wait() {
 }
 
 void Ml2DbSource::report(NodeReport report, const std::map<Uuid, PortReport>& ports, const std::set<Uuid>* changed) {
-  // The ports are thousands, and few of them change at a time.
-  if (report_) report.ports = std::exchange(report_->ports, {});
-  std::set<Uuid> due;
-  if (changed == nullptr || !report_) {
-    report.ports = ports;
-  } else {
-    for (const Uuid& id : *changed) {
-      const auto port = ports.find(id);
-      if (port == ports.end()) {
-        report.ports.erase(id);
-      } else {
-        report.ports.insert_or_assign(id, port->second);
-      }
-    }
-    due = *changed;
-  }
-  std::map<Uuid, PortReport> kept = std::exchange(report.ports, {});
-  const bool same = report_ && *report_ == report && changed != nullptr && due.empty();
   const bool all = changed == nullptr || !report_;
+  std::map<Uuid, PortReport> mine;
+  if (report_) mine = std::exchange(report_->ports, {});
+  follow(mine, ports, all ? nullptr : changed);
+  const bool same = !all && changed->empty() && *report_ == report;  // neither has ports now
   report_ = std::move(report);
-  report_->ports = std::move(kept);
+  report_->ports = std::move(mine);
   if (same) return;
-  write_soon(all ? nullptr : &due);
+  write_soon(all ? nullptr : changed);
   write();
 }
 

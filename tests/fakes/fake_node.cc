@@ -51,19 +51,8 @@ IntentChanges FakeSource::changes_since(std::uint64_t sequence) const {
 // The ports that are said to have changed are all that have.
 void FakeSource::report(intent::NodeReport report, const std::map<Uuid, intent::PortReport>& ports,
                         const std::set<Uuid>* changed) {
-  report.ports = report_.ports;
-  if (changed == nullptr) {
-    report.ports = ports;
-  } else {
-    for (const Uuid& id : *changed) {
-      const auto port = ports.find(id);
-      if (port == ports.end()) {
-        report.ports.erase(id);
-      } else {
-        report.ports.insert_or_assign(id, port->second);
-      }
-    }
-  }
+  report.ports = std::move(report_.ports);
+  intent::follow(report.ports, ports, changed);
   ML2_CHECK(report.ports == ports, "a port has changed and was not named");
   report_ = std::move(report);
 }
