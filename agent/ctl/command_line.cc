@@ -13,15 +13,22 @@
 namespace ml2::ctl {
 namespace {
 
-// CLI11 says of a word that is no command only that one is missing.
+// CLI11 says of a word that is no command, and of none, only that one is missing.
 std::string usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App* deepest = &app;
   while (!deepest->get_subcommands().empty()) deepest = deepest->get_subcommands().front();
   const auto commands = deepest->get_subcommands([](const CLI::App*) { return true; });
   const std::vector<std::string> extra = app.remaining(true);
-  if (commands.empty() || extra.empty() || extra.front().starts_with('-')) return error.what();
   std::vector<std::string> names;
   for (const CLI::App* command : commands) names.push_back(command->get_name());
+  const std::string words = error.what();
+  constexpr std::string_view kNoNumber = "Could not convert: ";  // "--mtu = abc"; all else is text, which converts
+  if (words.starts_with(kNoNumber)) return words.substr(kNoNumber.size()) + ": expected a number";
+  if (!commands.empty() && extra.empty() && error.get_name() == "RequiredError" &&
+      words.starts_with("A subcommand")) {
+    return fmt::format("{} needs a command: {}", deepest->get_name(), fmt::join(names, ", "));
+  }
+  if (commands.empty() || extra.empty() || extra.front().starts_with('-')) return words;
   const auto near = text::nearest(extra.front(), names);
   return fmt::format("there is no command {}{}: {}", text::printable(extra.front()),
                      near ? fmt::format(", did you mean {}?", *near) : "", fmt::join(names, ", "));

@@ -37,10 +37,30 @@ std::string clean(const std::string& text) {
 std::string pairs_of(const json& object) {
   std::string text;
   for (const auto& [key, value] : object.items()) {
+    const std::string cell = to_cell(value);
+    if (cell.empty()) continue;
     if (!text.empty()) text += ", ";
-    text += clean(key) + "='" + to_cell(value) + "'";
+    text += clean(key) + "='" + cell + "'";
   }
   return text;
+}
+
+// The lines of a cell; a long one goes on in the next line, where it has a space to break at.
+std::vector<std::string> lines_of(const std::string& cell) {
+  constexpr std::size_t kLongest = 80;
+  std::vector<std::string> lines;
+  for (const std::string& whole : text::split(cell, '\n')) {
+    const std::vector<std::string> words = text::split(whole, ' ');
+    lines.push_back(words.front());
+    for (std::size_t i = 1; i < words.size(); ++i) {
+      if (width(lines.back()) + 1 + width(words[i]) > kLongest) {
+        lines.push_back(words[i]);
+      } else {
+        lines.back() += " " + words[i];
+      }
+    }
+  }
+  return lines;
 }
 
 }  // namespace
@@ -62,7 +82,7 @@ std::string make_table(const std::vector<std::string>& titles, const std::vector
   for (const std::string& title : titles) widths.push_back(width(title));
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < titles.size() && i < row.size(); ++i) {
-      for (const std::string& line : text::split(row[i], '\n')) widths[i] = std::max(widths[i], width(line));
+      for (const std::string& line : lines_of(row[i])) widths[i] = std::max(widths[i], width(line));
     }
   }
   std::string rule = "+";
@@ -72,7 +92,7 @@ std::string make_table(const std::vector<std::string>& titles, const std::vector
     std::vector<std::vector<std::string>> cells;
     std::size_t height = 1;
     for (std::size_t i = 0; i < titles.size(); ++i) {
-      cells.push_back(text::split(i < row.size() ? row[i] : "", '\n'));
+      cells.push_back(lines_of(i < row.size() ? row[i] : ""));
       height = std::max(height, cells.back().size());
     }
     for (std::size_t line = 0; line < height; ++line) {

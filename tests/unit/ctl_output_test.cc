@@ -62,6 +62,20 @@ TEST(Output, WidthCountsCharacters) {
   EXPECT_EQ(make_table({"N"}, {{"\xc3\xa9"}}), "+---+\n| N |\n+---+\n| \xc3\xa9 |\n+---+\n");
 }
 
+TEST(Output, ALongCellGoesOnInTheNextLineWhereItHasASpace) {
+  const std::string word(50, 'x');
+  const std::string rule = "+" + std::string(52, '-') + "+\n", line = "| " + word + " |\n";
+  EXPECT_EQ(make_table({"N"}, {{word + " " + word}}),
+            rule + "| N" + std::string(50, ' ') + "|\n" + rule + line + line + rule);
+  EXPECT_THAT(make_table({"N"}, {{std::string(200, 'y')}}),
+              ::testing::HasSubstr("| " + std::string(200, 'y') + " |"));
+  EXPECT_THAT(make_table({"N"}, {{" a  b"}}), ::testing::HasSubstr("|  a  b |"));
+}
+
+TEST(Output, EmptyValuesOfAMapAreLeftOut) {
+  EXPECT_EQ(to_cell({{"protocol", ""}, {"direction", "egress"}}), "direction='egress'");
+}
+
 TEST(KeyValues, ArePairsOfKnownKeys) {
   const auto both = parse_key_values("subnet=s1,ip-address=fd00::1", {"subnet", "ip-address"}, {});
   ASSERT_TRUE(both);
