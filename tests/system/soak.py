@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Random changes on two hypervisors for as long as one likes, under traffic that none of them concerns.
 
-tests/system/soak.py [--changes N] [--seed N]      needs root; 10,000 changes take about half an hour
+tests/system/soak.py [--changes N] [--seed N]      needs root; 10,000 changes take about six minutes
 
 Networks, ports, hosts, plugs, hands in the rows, and restarts of every process, chosen at random. Held at the end, and
 at every hundredth change: each port stands as the model says, recompute finds an empty plan, and an agent that is
