@@ -98,7 +98,11 @@ std::uint32_t SocketFastPath::send(abi::Type type, std::span<const std::uint8_t>
   std::vector<std::uint8_t> message(sizeof(header) + body.size());
   std::memcpy(message.data(), &header, sizeof(header));
   if (!body.empty()) std::memcpy(message.data() + sizeof(header), body.data(), body.size());
-  outgoing_.push_back(std::move(message));
+  // Small ones share a packet: a batch of a few records is one system call here, and one there.
+  if (outgoing_.empty() || !outgoing_.back().add(message)) {
+    outgoing_.emplace_back();
+    if (!outgoing_.back().add(message)) outgoing_.pop_back();  // commit() makes none that is longer than a packet
+  }
   return header.request;
 }
 
@@ -119,8 +123,8 @@ void SocketFastPath::ask(Asked what) {
 
 void SocketFastPath::flush() {
   while (fd_ && !outgoing_.empty()) {
-    const std::vector<std::uint8_t>& message = outgoing_.front();
-    if (::send(fd_.get(), message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+    const auto packet = outgoing_.front().bytes();
+    if (::send(fd_.get(), packet.data(), packet.size(), MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
       if (errno != EAGAIN && errno != EINTR) disconnect(std::strerror(errno));
       return;
     }
@@ -141,12 +145,21 @@ void SocketFastPath::receive() {
   }
 }
 
-void SocketFastPath::handle(std::span<const std::uint8_t> message) {
-  abi::Header header;
-  if (message.size() < sizeof(header)) return disconnect("what answers is no ml2-fastpath");
-  std::memcpy(&header, message.data(), sizeof(header));
-  if (header.magic != abi::kMagic) return disconnect("what answers is no ml2-fastpath");
-  const auto body = message.subspan(sizeof(header));
+void SocketFastPath::handle(std::span<const std::uint8_t> packet) {
+  while (fd_) {
+    abi::Header header;
+    if (packet.size() < sizeof(header)) return disconnect("what answers is no ml2-fastpath");
+    std::memcpy(&header, packet.data(), sizeof(header));
+    if (header.magic != abi::kMagic) return disconnect("what answers is no ml2-fastpath");
+    if (header.next == 0) return handle_message(header, packet.subspan(sizeof(header)));
+    if (header.next < sizeof(header) || header.next >= packet.size())
+      return disconnect("a packet without a right end");
+    handle_message(header, packet.subspan(sizeof(header), header.next - sizeof(header)));
+    packet = packet.subspan(header.next);
+  }
+}
+
+void SocketFastPath::handle_message(const abi::Header& header, std::span<const std::uint8_t> body) {
   if (header.type == abi::Type::Failed) {
     const std::string sentence = text::printable(std::string(body.begin(), body.end()));
     if (asked_ != Asked::Commit) return disconnect("ml2-fastpath refuses to talk: " + sentence);

@@ -21,6 +21,7 @@
 
 #include "datapath/base/unique_fd.h"
 #include "datapath/fastpath/fast_path.h"
+#include "dpdk/abi/packet.h"
 
 namespace ml2::fp {
 
@@ -47,7 +48,8 @@ class SocketFastPath final : public FastPath {
                      std::uint32_t count = 0);
   void flush();
   void receive();
-  void handle(std::span<const std::uint8_t> message);
+  void handle(std::span<const std::uint8_t> packet);
+  void handle_message(const abi::Header& header, std::span<const std::uint8_t> body);
   void ask(Asked what);
   void take_process(const abi::Header& header, std::span<const std::uint8_t> body);
   void take_state(const abi::State& state);
@@ -66,7 +68,7 @@ class SocketFastPath final : public FastPath {
   Asked asked_ = Asked::Nothing;
   std::uint32_t request_ = 0;  // the last number that was given out
   std::uint32_t answer_to_ = 0;
-  std::deque<std::vector<std::uint8_t>> outgoing_;
+  std::deque<abi::Packet> outgoing_;
   std::vector<std::uint8_t> buffer_;
 
   Tables tables_;

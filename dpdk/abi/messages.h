@@ -1,4 +1,4 @@
-// messages: what goes over ml2-fastpath's control socket: a UNIX SOCK_SEQPACKET, one message per packet.
+// messages: what goes over ml2-fastpath's control socket: a UNIX SOCK_SEQPACKET, a packet of one message or several.
 //
 //     client: Hello                          server: Welcome (version, boot id, generation, digest of each kind)
 //     client: Begin, Put..., Remove..., Commit        server: Done (generation, digests, what was refused), or Failed
@@ -15,18 +15,23 @@
 //   make sense (a segment that is not there) is refused alone and named in Done.
 // What it does not do: no names of networks, no policy: ids are the client's, stable from generation to generation.
 //
+// Several messages may share a packet (Header::next), so that a small batch costs one system call at each end, and many small ones
+// little more. Who sends such a packet is answered in such packets; others get a packet for each answer.
+//
 // The layout changes only with kVersion.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 namespace ml2::fastpath::abi {
 
 inline constexpr std::uint32_t kMagic = 0x70326c6d;  // "ml2p"
-inline constexpr std::uint16_t kVersion = 2;
-inline constexpr std::size_t kMaxMessage = 64 * 1024;  // a message, header included
+inline constexpr std::uint16_t kVersion = 3;
+inline constexpr std::size_t kMaxMessage = 64 * 1024;  // a packet, headers included
 
 enum class Type : std::uint16_t {
   Hello = 1,
@@ -64,7 +69,8 @@ struct Header {
   Kind kind = Kind{0};        // of Put, Remove, Read and Records
   std::uint16_t last = 1;     // of Rows and Records: 0 when more follow
   std::uint32_t count = 0;    // records that follow, or bytes of text
-  std::uint32_t reserved = 0;
+  std::uint32_t next =
+      0;  // where the packet's next message begins, counted from this one's begin; 0: this is the last
 };
 static_assert(sizeof(Header) == 24);
 
@@ -203,13 +209,18 @@ static_assert(sizeof(Neighbour) == 32);
 // The answer is one JSON object per line. Rows of a capture come as frames do, until count is reached or capture-stop is
 // asked (the last row says how many were captured, and lost), or the client closes the connection.
 
-// A record's part of its kind's digest. FNV-1a over all bytes, finished twice; fast, and only against accidents.
+// A record's part of its kind's digest, by words; fast, and only against accidents.
 template <class Record>
 [[nodiscard]] inline Digest digest(const Record& record) {
   static_assert(std::is_trivially_copyable_v<Record> && std::has_unique_object_representations_v<Record>);
   const auto* bytes = reinterpret_cast<const unsigned char*>(&record);
   std::uint64_t hash = 0xcbf29ce484222325ULL;
-  for (std::size_t i = 0; i < sizeof(Record); ++i) hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
+  for (std::size_t i = 0; i < sizeof(Record); i += sizeof(std::uint64_t)) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes + i, std::min(sizeof(word), sizeof(Record) - i));
+    hash = (hash ^ word) * 0x9fb21c651e98df25ULL;
+    hash ^= hash >> 32U;
+  }
   const auto finish = [](std::uint64_t x) {  // splitmix64
     x = (x ^ x >> 30U) * 0xbf58476d1ce4e5b9ULL;
     x = (x ^ x >> 27U) * 0x94d049bb133111ebULL;

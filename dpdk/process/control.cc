@@ -132,12 +132,20 @@ bool Conversation::read_back(const abi::Header& header, const Send& send) {
   return true;
 }
 
-bool Conversation::handle(std::span<const std::uint8_t> message, const Send& send) {
-  abi::Header header;
-  if (message.size() < sizeof(header)) return false;
-  std::memcpy(&header, message.data(), sizeof(header));
-  if (header.magic != abi::kMagic) return false;
-  const auto body = message.subspan(sizeof(header));
+bool Conversation::handle(std::span<const std::uint8_t> packet, const Send& send) {
+  for (;;) {
+    abi::Header header;
+    if (packet.size() < sizeof(header)) return false;
+    std::memcpy(&header, packet.data(), sizeof(header));
+    if (header.magic != abi::kMagic) return false;
+    if (header.next == 0) return handle_message(header, packet.subspan(sizeof(header)), send);
+    if (header.next < sizeof(header) || header.next >= packet.size()) return false;
+    if (!handle_message(header, packet.subspan(sizeof(header), header.next - sizeof(header)), send)) return false;
+    packet = packet.subspan(header.next);
+  }
+}
+
+bool Conversation::handle_message(const abi::Header& header, std::span<const std::uint8_t> body, const Send& send) {
   if (header.version != abi::kVersion) {
     fail(header, fmt::format("protocol version {} is spoken here, not {}", abi::kVersion, header.version), send);
     return true;
@@ -296,7 +304,11 @@ Result<std::unique_ptr<Control>> Control::open(const std::string& path, ControlP
 Control::~Control() { ::unlink(path_.c_str()); }
 
 bool Control::serve(Client& client) {
-  for (int messages = 0; messages < 64; ++messages) {
+  bool reads = true;
+  const auto send_packet = [&](std::span<const std::uint8_t> packet) {
+    if (reads) reads = ::send(client.fd.get(), packet.data(), packet.size(), MSG_NOSIGNAL) >= 0;
+  };
+  for (int packets = 0; packets < 64; ++packets) {
     iovec piece{buffer_.data(), buffer_.size()};
     msghdr header{};
     header.msg_iov = &piece;
@@ -304,11 +316,20 @@ bool Control::serve(Client& client) {
     const ssize_t size = ::recvmsg(client.fd.get(), &header, MSG_DONTWAIT);
     if (size < 0) return errno == EAGAIN || errno == EINTR;
     if (size == 0 || (header.msg_flags & MSG_TRUNC) != 0) return false;
-    bool reads = true;
-    const bool goes_on = client.conversation->handle(
-        {buffer_.data(), static_cast<std::size_t>(size)}, [&](std::span<const std::uint8_t> message) {
-          if (reads) reads = ::send(client.fd.get(), message.data(), message.size(), MSG_NOSIGNAL) >= 0;
-        });
+    const std::span<const std::uint8_t> packet(buffer_.data(), static_cast<std::size_t>(size));
+    bool goes_on = false;
+    if (!abi::holds_several(packet)) {
+      goes_on = client.conversation->handle(packet, send_packet);
+    } else {
+      answers_.clear();
+      goes_on = client.conversation->handle(packet, [&](std::span<const std::uint8_t> message) {
+        if (answers_.add(message)) return;
+        send_packet(answers_.bytes());
+        answers_.clear();
+        if (!answers_.add(message)) reads = false;  // no message is longer than a packet
+      });
+      if (!answers_.bytes().empty()) send_packet(answers_.bytes());
+    }
     if (!goes_on || !reads) return false;
   }
   return true;

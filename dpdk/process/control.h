@@ -17,6 +17,7 @@
 
 #include "datapath/base/unique_fd.h"
 #include "dpdk/abi/messages.h"
+#include "dpdk/abi/packet.h"
 #include "dpdk/process/capture.h"
 #include "dpdk/tables/program.h"
 #include "dpdk/walk/counters.h"
@@ -45,14 +46,15 @@ class Conversation {
   ~Conversation();
   Conversation(const Conversation&) = delete;
   Conversation& operator=(const Conversation&) = delete;
-  // Handles one message; false: the client broke the framing and is to be disconnected. `send` gets whole messages.
-  bool handle(std::span<const std::uint8_t> message, const std::function<void(std::span<const std::uint8_t>)>& send);
+  // Handles a packet's messages; false: the client broke the framing and is to be disconnected. `send` gets whole messages.
+  bool handle(std::span<const std::uint8_t> packet, const std::function<void(std::span<const std::uint8_t>)>& send);
   // Sends what was captured since; after the last of so many frames as were asked for, the rows' end.
   void pump(const std::function<void(std::span<const std::uint8_t>)>& send);
   [[nodiscard]] bool captures() const { return capturing_.has_value(); }
 
  private:
   using Send = std::function<void(std::span<const std::uint8_t>)>;
+  bool handle_message(const abi::Header& header, std::span<const std::uint8_t> body, const Send& send);
   void send_state(abi::Type type, const abi::Header& to, const Applied& applied, const Send& send);
   void fail(const abi::Header& to, const std::string& sentence, const Send& send);
   [[nodiscard]] std::string take_records(const abi::Header& header, std::span<const std::uint8_t> body);
@@ -98,6 +100,7 @@ class Control {
   UniqueFd listener_;
   std::vector<Client> clients_;
   std::vector<std::uint8_t> buffer_;
+  abi::Packet answers_;
 };
 
 }  // namespace ml2::fastpath

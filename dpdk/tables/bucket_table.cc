@@ -50,10 +50,12 @@ bool BucketTable::is_first(std::uint64_t key, std::uint64_t bucket) const {
 
 std::optional<BucketTable::Slot> BucketTable::locate(std::uint64_t key) const {
   const std::uint64_t hash = bucket_hash(key, array_->seed);
-  for (const std::uint64_t at : {first_bucket(hash, array_->mask), second_bucket(hash, array_->mask)}) {
+  const std::uint64_t first = first_bucket(hash, array_->mask);
+  for (const std::uint64_t at : {first, second_bucket(hash, array_->mask)}) {
     const Bucket& bucket = array_->buckets[at];
     for (unsigned i = 0; i < Bucket::kEntries; ++i)
       if (bucket.key[i] == key) return Slot{at, i};
+    if (array_->buckets[first].spilled == 0) break;
   }
   return std::nullopt;
 }

@@ -69,6 +69,10 @@ class BucketTable {
 
   // Adds the key or changes its value. key != 0.
   [[nodiscard]] bool insert(std::uint64_t key, std::uint32_t value);
+  // The key is asked for soon.
+  void prefetch(std::uint64_t key) const {
+    __builtin_prefetch(&array_->buckets[first_bucket(bucket_hash(key, array_->seed), array_->mask)], 1);
+  }
   // False when it was not there.
   bool erase(std::uint64_t key);
   // The writer's own look-up.

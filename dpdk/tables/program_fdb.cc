@@ -88,7 +88,11 @@ void Program::apply_fdb(const Batch::Changes<abi::Fdb>& changes, bool full, Appl
   for (const abi::Fdb& record : changes.remove) applied.applied += remove_fdb(key_of(record));
   if (!fdb_.reserve(std::max(changes.put.size(), fdb_.size())))
     applied.refused.push_back("no memory for a larger FDB");
-  for (const abi::Fdb& record : changes.put) put_fdb(record, applied);
+  constexpr std::size_t kAhead = 8;
+  for (std::size_t i = 0; i < changes.put.size(); ++i) {
+    if (i + kAhead < changes.put.size()) fdb_.prefetch(key_of(changes.put[i + kAhead]));
+    put_fdb(changes.put[i], applied);
+  }
   if (!full || fdb_.size() == 0) return;
   const std::vector<std::uint64_t> keys = sorted_keys(changes.put);
   fdb_.sweep(0, SIZE_MAX, [&](std::uint64_t key, std::uint32_t value) {

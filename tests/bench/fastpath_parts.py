@@ -11,7 +11,7 @@ import struct
 import subprocess
 import time
 
-from fastpath import ACCESS, BEGIN, COMMIT, DONE, FAILED, HEADER, KINDS, MAGIC, PUT, TAGGED, VERSION, FastPath
+from fastpath import ACCESS, BEGIN, COMMIT, DONE, FAILED, HEADER, KINDS, MAGIC, PUT, STATE, TAGGED, VERSION, FastPath
 from fastpath import allowed, attachment, fdb, port, segment
 from peers import TOP, VLAN, VM_IP, VM_MAC, VTEPS, Ours, Peer, PeerError, mac_of
 
@@ -47,6 +47,11 @@ def message(type, body=b"", kind=0, count=0):
     return HEADER.pack(MAGIC, VERSION, type, 1, kind, 1, count, 0) + body
 
 
+def packet(messages):
+    """Several messages in one packet: all but the last say where the next begins."""
+    return b"".join(one[:HEADER.size - 4] + struct.pack("=I", len(one)) + one[HEADER.size:] for one in messages[:-1]) + messages[-1]
+
+
 def thread_cpu(process, thread):
     with open(f"/proc/{process.pid}/task/{thread}/schedstat", encoding="ascii") as stat:
         return int(stat.read().split()[0]) / 1e9
@@ -79,24 +84,19 @@ def updates(options, directory):
         yield line("load/1M", "seconds_over_the_socket", wall, "s", cpu_seconds=round(cpu, 3))
         yield line("load/1M", "process_megabytes", memory_mb(process) - empty, "MB")
 
-        # Single changes, a batch each, sent ahead without waiting for each answer; every station goes to another VTEP.
-        changes = 60_000
-        commit = message(COMMIT)
-        parts = [(message(BEGIN, struct.pack("=QII", 3 + i, 0, 0)),
-                  message(PUT, fdb(mac_of(1 + i), 1, vtep_id=1 + (i + 2) % VTEPS), KINDS["fdb"], 1)) for i in range(changes)]
+        # Single changes, a batch each (Begin, Put, Commit), several in a packet and some packets sent ahead; every station goes
+        # to another VTEP.
+        changes, together = 512_000, 64
+        change = lambda i: (message(BEGIN, struct.pack("=QII", 3 + i, 0, 0)),
+                            message(PUT, fdb(mac_of(1 + i), 1, vtep_id=1 + (i + 2) % VTEPS), KINDS["fdb"], 1), message(COMMIT))
+        packets = [packet([one for i in range(at, at + together) for one in change(i)]) for at in range(0, changes, together)]
         begun, cpu = time.monotonic(), thread_cpu(process, process.pid)
-        ahead = 0
-        for first, second in parts:
-            client.socket.send(first)
-            client.socket.send(second)
-            client.socket.send(commit)
-            ahead += 1
-            if ahead == 32:
-                for _ in range(ahead):
-                    check(client.socket.recv(65536))
-                ahead = 0
-        for _ in range(ahead):
-            check(client.socket.recv(65536))
+        done = asked = 0
+        while done < changes:
+            while asked < len(packets) and asked - done // together < 8:
+                client.socket.send(packets[asked])
+                asked += 1
+            done += count_done(client.socket.recv(65536))
         wall, cpu = time.monotonic() - begun, thread_cpu(process, process.pid) - cpu
         yield line("updates/1M", "batches_of_one_per_cpu_second", changes / cpu, "1/s", per_second=round(changes / wall))
 
@@ -105,7 +105,7 @@ def updates(options, directory):
                   for at in range(0, MILLION, 1000)]
         begun, cpu = time.monotonic(), thread_cpu(process, process.pid)
         for number, block in enumerate(blocks):
-            done = client.apply(full=False, generation=100_000 + number, put={"fdb": block})
+            done = client.apply(full=False, generation=1_000_000 + number, put={"fdb": block})
             if done["applied"] != 1000:
                 raise PeerError(f"{done['applied']} of 1000 changes were applied")
         wall, cpu = time.monotonic() - begun, thread_cpu(process, process.pid) - cpu
@@ -117,10 +117,19 @@ def updates(options, directory):
         os.unlink(case.pcap)
 
 
-def check(answer):
-    if HEADER.unpack_from(answer)[2] != DONE:
-        raise PeerError(f"an update was refused: {answer[HEADER.size:]!r}" if HEADER.unpack_from(answer)[2] == FAILED
-                        else "another answer than Done came")
+def count_done(answers):
+    """How many batches a packet of answers says are applied; each has to be."""
+    at = count = 0
+    while True:
+        *_, type, _request, _kind, _last, _count, following = HEADER.unpack_from(answers, at)
+        applied = STATE.unpack_from(answers, at + HEADER.size)[3] if type == DONE else 0
+        if applied != 1:
+            raise PeerError(f"an update was refused: {answers[at + HEADER.size:]!r}" if type == FAILED
+                            else "a change was not applied, or another answer than Done came")
+        count += 1
+        if not following:
+            return count
+        at += following
 
 
 class Workers(Peer):

@@ -18,7 +18,7 @@ TOP = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 PROGRAM = os.path.join(os.environ.get("ML2_BIN_DIR") or os.path.join(TOP, "build", "release", "bin"), "ml2-fastpath")
 OPTIONS = ["--no-huge", "--mbufs", "8191", "--cores", str((os.cpu_count() or 1) - 1)]  # runs anywhere
 
-MAGIC, VERSION, MAX_MESSAGE = 0x70326c6d, 2, 64 * 1024
+MAGIC, VERSION, MAX_MESSAGE = 0x70326c6d, 3, 64 * 1024
 HELLO, BEGIN, PUT, REMOVE, COMMIT, QUERY, READ = 1, 2, 3, 4, 5, 6, 7
 WELCOME, DONE, FAILED, ROWS, RECORDS = 101, 102, 103, 104, 105
 KINDS = {"port": 1, "segment": 2, "attachment": 3, "vtep": 4, "flood": 5, "allowed": 6, "fdb": 7, "neighbour": 8}

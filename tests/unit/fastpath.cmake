@@ -1,5 +1,5 @@
 ml2_test(fastpath_test LABEL unit SOURCES fastpath_plain_test.cc fastpath_burst_test.cc fastpath_tables_test.cc fastpath_walk_test.cc
-  fastpath_sender_test.cc
+  fastpath_sender_test.cc fastpath_packet_test.cc
   fastpath_offload_test.cc fastpath_learn_test.cc fastpath_capture_test.cc
   LINK ml2_fastpath_control ml2_fastpath_walk ml2_base)
 ml2_test(fastpath_options_test LABEL unit SOURCES fastpath_options_test.cc LINK ml2_fastpath_options)
