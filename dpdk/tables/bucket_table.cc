@@ -17,6 +17,14 @@ std::uint64_t bucket_count(std::size_t entries) {
   return count;
 }
 
+// splitmix64's step.
+std::uint64_t another_seed(std::uint64_t seed) {
+  seed += 0x9e3779b97f4a7c15ULL;
+  seed = (seed ^ seed >> 30U) * 0xbf58476d1ce4e5b9ULL;
+  seed = (seed ^ seed >> 27U) * 0x94d049bb133111ebULL;
+  return seed ^ seed >> 31U;
+}
+
 }  // namespace
 
 BucketArray::BucketArray(std::uint64_t count, std::uint64_t hash_seed)
@@ -150,7 +158,11 @@ bool BucketTable::insert(std::uint64_t key, std::uint32_t value) {
         return true;
       }
     }
-    if (!make_room(first_bucket(hash, array_->mask)) && !grow((array_->mask + 1) * 2)) return false;
+    if (make_room(first_bucket(hash, array_->mask))) continue;
+    // No way: the table is full; or its seed puts these keys into few buckets, and then doubling would not end.
+    const std::uint64_t count = array_->mask + 1;
+    const bool full = size_ * 2 >= count * Bucket::kEntries;
+    if (!(full ? grow(count * 2) : rebuild(count, another_seed(array_->seed)))) return false;
   }
   return false;
 }
@@ -168,9 +180,13 @@ bool BucketTable::reserve(std::size_t expected) {
   return count <= array_->mask + 1 || grow(count);
 }
 
-// Builds a larger array beside the live one and publishes it; readers of the old one still find what they look for.
 bool BucketTable::grow(std::uint64_t count) {
-  auto larger = std::make_unique<BucketArray>(count, array_->seed);
+  return rebuild(count, array_->seed) || rebuild(count, another_seed(array_->seed));
+}
+
+// Builds another array beside the live one and publishes it; readers of the old one still find what they look for.
+bool BucketTable::rebuild(std::uint64_t count, std::uint64_t seed) {
+  auto larger = std::make_unique<BucketArray>(count, seed);
   if (larger->buckets == nullptr) return false;
   auto old = std::exchange(array_, std::move(larger));
   const std::size_t size = std::exchange(size_, 0);
@@ -191,7 +207,7 @@ bool BucketTable::grow(std::uint64_t count) {
         entry = free_entry(first);
         at = first;
       }
-      if (!entry) {  // half empty, and still no way: give up on this size; the old array stays
+      if (!entry) {  // half empty, and still no way: give up on this size and seed; the old array stays
         array_ = std::move(old);
         size_ = size;
         return false;

@@ -8,7 +8,8 @@
 //   by one store. `erased` counts the keys that left a bucket, before their place is used again: a reader that finds it
 //   changed after reading a value looks again. An entry that moves is in both places before it leaves one, and `moves`
 //   tells a reader that missed to look again. Old arrays are freed after a grace period.
-// Failure: insert() answers false when memory for growing cannot be had; the table stays as it was.
+// Failure: insert() answers false when memory for growing cannot be had; the table stays as it was. A seed that puts the keys
+//   into few buckets is changed, the table not doubled, while it is less than half full.
 // What it does not do: key 0 cannot be stored (it marks a free slot); it never shrinks.
 #pragma once
 
@@ -37,7 +38,7 @@ static_assert(sizeof(Bucket) == 64);
 struct BucketArray {
   Bucket* buckets = nullptr;
   std::uint64_t mask = 0;  // number of buckets - 1; a power of two
-  std::uint64_t seed = 0;  // odd; chosen per process, so that nobody can make MACs that all fall into one bucket
+  std::uint64_t seed = 0;  // odd; drawn per process, so that nobody can make MACs that all fall into one bucket
   std::size_t bytes = 0;
   alignas(64) std::uint64_t moves = 0;  // entries moved between buckets so far; apart from what every look-up reads
 
@@ -100,6 +101,7 @@ class BucketTable {
   void take_out(Slot slot);
   [[nodiscard]] bool make_room(std::uint64_t bucket);
   [[nodiscard]] bool grow(std::uint64_t count);
+  [[nodiscard]] bool rebuild(std::uint64_t count, std::uint64_t seed);
   [[nodiscard]] bool is_first(std::uint64_t key, std::uint64_t bucket) const;
 
   Retired& retired_;

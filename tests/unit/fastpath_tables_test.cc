@@ -75,6 +75,26 @@ TEST_P(FindTest, HoldsAMillionEntriesInTwentyFourMegabytes) {
   EXPECT_EQ(find_one(table, 0xfa163e000001ULL), 5U);
 }
 
+// Multiplied by one, these keys have both buckets in common until the table has 2^24 of them: 256 keys for ten places.
+TEST_P(FindTest, ADegenerateSeedIsChangedNotFed) {
+  NoReaders grace;
+  Retired retired(grace);
+  BucketTable table(retired, 1, 1000);
+  const std::uint64_t before = table.array()->seed;
+  std::vector<std::uint64_t> keys;
+  for (std::uint64_t i = 0; i < 256; ++i) {
+    const std::uint64_t mixed = 0x0001000200001234ULL | i << 24U;
+    keys.push_back(mixed ^ mixed >> 29U ^ mixed >> 58U);
+    ASSERT_EQ(bucket_hash(keys.back(), 1), mixed ^ mixed >> 32U);
+    ASSERT_TRUE(table.insert(keys.back(), static_cast<std::uint32_t>(i))) << i;
+  }
+  EXPECT_NE(table.array()->seed, before);
+  EXPECT_EQ(table.memory_bytes(), BucketTable(retired, 1, 1000).memory_bytes()) << "it has grown";
+  std::vector<std::uint32_t> values(keys.size());
+  find_function(GetParam())(*table.array(), keys.data(), values.data(), static_cast<unsigned>(keys.size()));
+  for (std::uint32_t i = 0; i < values.size(); ++i) ASSERT_EQ(values[i], i);
+}
+
 TEST_P(FindTest, SweepKeepsWhatItIsToldToKeep) {
   BucketTable table(retired_, 3, 1000);
   for (std::uint64_t key = 1; key <= 1000; ++key) ASSERT_TRUE(table.insert(key, static_cast<std::uint32_t>(key)));
