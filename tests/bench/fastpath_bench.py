@@ -5,8 +5,9 @@ Usage: scripts/bench fastpath [--cases LIST] [--rounds N] [--seconds S] [--core 
                               [--parts LIST] [--no-wildcard] [--isa NAME]
   --cases LIST       comma-separated, of vlan-push, vlan-pop, encap, decap with /1, /10k, /100k, /1M; a work alone is all
                      of its sizes (default: all)
-  --parts LIST       comma-separated: tables (the FDB against rte_hash, load, memory), inside (latency; vhost-user, both ends on
-                     one core), updates (tables changed under load), workers (two against one); "" for none (default: all, or none where --cases is given)
+  --parts LIST       comma-separated: walk (nanoseconds a frame by size, of frames that the cache holds), tables (the FDB against
+                     rte_hash, load, memory), inside (latency; vhost-user, both ends on one core), updates (tables changed under
+                     load), workers (two against one); "" for none (default: all, or none where --cases is given)
   --rounds N         per case, the programs in turn; the median counts (default 3)
   --seconds S        of each measurement (default 1.5)
   --core N           the processor that is polled (default: the last one)

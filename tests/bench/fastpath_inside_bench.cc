@@ -10,8 +10,6 @@
 // Usage: fastpath_inside_bench CORE DIRECTORY [ROUNDS]; JSON lines on stdout; files in DIRECTORY are removed again.
 #include <rte_bus_vdev.h>
 #include <rte_cycles.h>
-#include <rte_eal.h>
-#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_malloc.h>
 #include <rte_mbuf_dyn.h>
@@ -24,6 +22,7 @@
 #include <fstream>
 
 #include "dpdk/process/devices.h"
+#include "tests/bench/fastpath_eal.h"
 #include "tests/bench/fastpath_works.h"
 
 namespace {
@@ -301,14 +300,8 @@ int main(int argc, char** argv) {
   }
   const std::string directory = argv[2];
   const unsigned rounds = argc > 3 ? static_cast<unsigned>(std::max(std::atoi(argv[3]), 1)) : 3;
-  std::string words[] = {"fastpath_inside_bench",   "--in-memory",
-                         "--single-file-segments",  "--no-pci",
-                         "--no-telemetry",          "--log-level=lib.*:error",
-                         "--log-level=pmd.*:error", std::string("--lcores=0@") + argv[1]};
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-  if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) {
-    fmt::print(stderr, "fastpath_inside_bench: DPDK does not start: {}\n", rte_strerror(rte_errno));
+  if (!start_eal("fastpath_inside_bench",
+                 {"--single-file-segments", "--log-level=pmd.*:error", std::string("--lcores=0@") + argv[1]})) {
     return 1;
   }
   rte_mempool* buffers = rte_pktmbuf_pool_create("frames", 40959, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);

@@ -1,4 +1,4 @@
-"""What scripts/bench fastpath measures beside the four works: tables, latency, vhost-user, changes under load,
+"""What scripts/bench fastpath measures beside the four works: the walk alone, tables, latency, vhost-user, changes under load,
 workers.
 
 Each part yields JSON lines as dictionaries: bench, case, metric, value, unit, and where there is one peer, peer_value, ratio.
@@ -37,6 +37,16 @@ def program(name, options, *arguments):
 
 def tables(options, _directory):
     yield from program("fastpath_tables_bench", options, str(options.rounds))
+
+
+def walk(options, _directory):
+    """The walk alone, on frames that the first cache holds: what is lost from size to size is the tables' doing."""
+    one = {}
+    for row in program("fastpath_walk_bench", options, "", options.isa or "", str(2 * options.rounds + 1)):
+        work, size = row["case"].split("/")
+        one.setdefault(work, row["value"])
+        yield line(f"walk-{row['case']}", "ns_per_frame", row["value"], "ns", isa=row["isa"],
+                   beyond_1=round(row["value"] - one[work], 2))
 
 
 def inside(options, directory):
@@ -200,4 +210,4 @@ def workers(options, directory):
         os.unlink(case.pcap)
 
 
-PARTS = {"tables": tables, "inside": inside, "updates": updates, "workers": workers}
+PARTS = {"walk": walk, "tables": tables, "inside": inside, "updates": updates, "workers": workers}

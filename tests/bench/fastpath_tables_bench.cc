@@ -9,8 +9,6 @@
 //
 // All in CPU time of the one thread. Usage: fastpath_tables_bench [ROUNDS]; JSON lines on stdout.
 #include <fmt/format.h>
-#include <rte_eal.h>
-#include <rte_errno.h>
 #include <rte_hash.h>
 #include <rte_hash_crc.h>
 #include <rte_malloc.h>
@@ -21,6 +19,7 @@
 #include <ctime>
 
 #include "dpdk/process/control.h"
+#include "tests/bench/fastpath_eal.h"
 #include "tests/unit/fastpath_rig.h"
 
 namespace {
@@ -232,15 +231,7 @@ void measure_program(unsigned rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string words[] = {"fastpath_tables_bench", "--in-memory", "--no-pci", "--no-telemetry",
-                         "--log-level=lib.*:error"};
-  std::vector<char*> arguments;
-  for (std::string& word : words) arguments.push_back(word.data());
-
-  if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) {
-    fmt::print(stderr, "fastpath_tables_bench: DPDK does not start: {}\n", rte_strerror(rte_errno));
-    return 1;
-  }
+  if (!start_eal("fastpath_tables_bench")) return 1;
   const unsigned rounds = argc > 1 ? static_cast<unsigned>(std::max(std::atoi(argv[1]), 1)) : 3;
   measure_fdb("10k", 10'000, rounds);
   measure_fdb("100k", 100'000, rounds);
