@@ -41,6 +41,7 @@ AgentCommands::AgentCommands(Control& control, reconcile::Reconciler& reconciler
     : reconciler_(reconciler), clock_(clock), facts_(std::move(facts)), places_(std::move(places)) {
   control.add("status", "[table|json]", 0, 1, [this](const Arguments& arguments, Reply reply) {
     const auto json = wants_json(arguments, 0, reply);
+    reconciler_.look_for_drops();
     if (json) reply.ok(*json ? status_json(reconciler_, facts_) : status_table(reconciler_, facts_));
   });
   control.add("explain", "PORT [table|json]", 1, 2,
@@ -95,6 +96,7 @@ void AgentCommands::explain(const Arguments& arguments, Reply reply) {
     return;
   }
   if (!reading_) reading_.emplace(reconciler_, clock_);
+  reconciler_.look_for_drops();
   explains_.push_back({arguments[0], *json, std::move(reply)});
 }
 

@@ -92,6 +92,8 @@ class Reconciler {
   [[nodiscard]] const nl::Kernel& kernel() const { return seams_.kernel; }
   [[nodiscard]] fp::FastPathStatus fast_path_status() const { return fast_path_.status(); }
   [[nodiscard]] std::map<std::string, of::SwitchStatus> switch_status() const;
+  // Somebody looks: asks the switch at once what anti-spoofing drops.
+  void look_for_drops() { spoof_drops_.look(); }
   // What anti-spoofing drops of the port now; 0: nothing.
   [[nodiscard]] std::uint64_t spoofed_frames(const PortState& state) const;
   [[nodiscard]] const Journal& journal() const { return journal_; }

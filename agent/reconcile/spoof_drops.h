@@ -4,6 +4,8 @@
 //   goes into the port's report: row, status, explain.
 // How: the drop flows of all ports have one cookie (compile/flows_antispoof.cc). Once in kEvery the switch is asked for the
 //   sum of their packets, one small message whatever their number; only when it has changed are they read one by one.
+//   Open vSwitch tells no one that a counter grows, and an agent that has nothing to do shall sleep: so that is seldom, and
+//   at once when somebody looks (`status`, `explain`).
 // Threading: the thread of the poll loop only.
 // Failure: a switch that is away or gives no answer is asked again; what it had counted before stands.
 // What it does not do: nothing is said of what was dropped before the agent's first look: it may be long ago.
@@ -24,7 +26,7 @@ namespace ml2::reconcile {
 
 class SpoofDrops {
  public:
-  static constexpr std::chrono::milliseconds kEvery{1000};
+  static constexpr std::chrono::milliseconds kEvery{20'000};
   static constexpr std::chrono::milliseconds kAnswer{5000};   // no answer within: ask again
   static constexpr std::chrono::milliseconds kQuiet{60'000};  // nothing dropped for so long: it is over
 
@@ -35,6 +37,8 @@ class SpoofDrops {
   // something else is to be said now.
   [[nodiscard]] std::set<std::string> run(of::Switch* of_switch);
   void wait() const;
+  // The next run() asks, whatever the time.
+  void look() { next_ = {}; }
   // What is said of the port with this match: what is dropped, since when, what to do; empty: nothing is dropped.
   [[nodiscard]] std::string sentence(const std::string& match, const Uuid& port) const;
   // Frames dropped since then; 0: nothing is.

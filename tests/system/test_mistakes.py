@@ -105,8 +105,9 @@ class MistakesTest(SystemTest):
         self.saw(done.stderr.strip())
 
     def port_warns(self, machine, hypervisor, *words):
-        """A wired port says in its row, in status and in explain what is wrong all the same."""
+        """A wired port says in its row, in status and in explain what is wrong all the same, when somebody looks."""
         def said():
+            hypervisor.status()
             row = self.row("Port", machine.port["id"], "status", "status_reason")
             if row["status"] != "ACTIVE" or any(word not in row["status_reason"] for word in words):
                 raise LabError(f"the row says {row}")

@@ -170,11 +170,16 @@ class TunnelMatrixTest(SystemTest):
             machine.ping(machine.ip4, count=5)  # a second, in which they would have come
             seen = capture.lines()
             self.assertEqual(seen, [], "frames of a stranger")
-            capture = laboratory.Capture(machine, machine.device, "ether proto 0x88b5")
-            known.run("python3", "-c", FORGE, known.local_ip, target.local_ip, str(vni))
-            machine.ping(machine.ip4, count=5)
-            frames = [line for line in capture.lines() if not line.startswith("\t")]  # without the dump of their bytes
-            self.assertEqual(len(frames), 5, "the same frames of a known VTEP")
+
+            def taken():
+                capture = laboratory.Capture(machine, machine.device, "ether proto 0x88b5")
+                known.run("python3", "-c", FORGE, known.local_ip, target.local_ip, str(vni))
+                machine.ping(machine.ip4, count=5)
+                frames = [line for line in capture.lines() if not line.startswith("\t")]  # without the dump of their bytes
+                if len(frames) != 5:
+                    raise LabError(f"of 5 frames of a known VTEP came {frames}")
+                return True
+            wait_until(taken, 20, "the same frames of a known VTEP are taken")
         finally:
             self.lab.fabric.run("ip", "address", "del", "192.168.100.99/24", "dev", "under")
         self.saw("5 frames of a stranger's address: none taken; the same of a known VTEP: taken")

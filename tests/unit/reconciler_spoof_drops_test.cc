@@ -68,6 +68,16 @@ TEST_F(SpoofDropsTest, WhatIsDroppedIsInThatPortsReportAndNotInTheOthers) {
   EXPECT_EQ(node_.bundles(), bundles);
 }
 
+TEST_F(SpoofDropsTest, WhoLooksSeesItAtOnce) {
+  pass(SpoofDrops::kEvery);
+  drop(kFirst, 25, 3);
+  node_.run();
+  EXPECT_EQ(row(kFirst).reason, "") << "seldom";
+  node_.agent().look_for_drops();
+  node_.run();
+  EXPECT_NE(row(kFirst).reason, "");
+}
+
 TEST_F(SpoofDropsTest, ItIsOverWhenNothingMoreIsDropped) {
   pass(SpoofDrops::kEvery);
   drop(kFirst, 25, 3);
