@@ -69,10 +69,11 @@ void FakeSwitch::run() {
     show();
     changed_ = false;
   }
-  for (const auto& [request, cookie] : std::exchange(asked_, {})) {
-    counted_[request] = table_counters_;
-    std::erase_if(counted_[request],
-                  [&](const auto& entry) { return cookie && table_.at(entry.first).cookie != *cookie; });
+  for (const auto& asked : std::exchange(asked_, {})) {
+    std::map<FlowKey, FlowCounters>& counted = counted_[asked.first];
+    counted = table_counters_;
+    std::erase_if(counted,
+                  [&](const auto& entry) { return asked.second && table_.at(entry.first).cookie != *asked.second; });
   }
 }
 
