@@ -40,7 +40,7 @@
 #include "datapath/fastpath/socket_fast_path.h"
 #include "datapath/netlink/nl_kernel.h"
 #include "datapath/openflow/rconn_switch.h"
-#include "ovsdb/idl_database.h"
+#include "ovsdb/remote_database.h"
 
 namespace ml2 {
 namespace {
@@ -51,8 +51,8 @@ void print_lines(std::FILE* stream, const std::string& prefix, const std::vector
 
 // Where the two databases are, and the files for TLS.
 struct Remotes {
-  ovsdb::IdlDatabase::Options vswitch;
-  ovsdb::IdlDatabase::Options ml2;
+  ovsdb::RemoteDatabase::Options vswitch;
+  ovsdb::RemoteDatabase::Options ml2;
 };
 
 Remotes remotes(const config::Config& config, const Flags& flags) {
@@ -62,7 +62,7 @@ Remotes remotes(const config::Config& config, const Flags& flags) {
                                ? config.get_string("ovs", "ovsdb_connection")
                                : fmt::format("unix:{}/db.sock", flags.ovs_rundir);
   result.vswitch.transaction_timeout = std::chrono::seconds(config.get_int("ovs", "ovsdb_timeout"));
-  const auto ssl = [&](const char* group, ovsdb::IdlDatabase::Options& options) {
+  const auto ssl = [&](const char* group, ovsdb::RemoteDatabase::Options& options) {
     options.private_key = config.get_optional_string(group, "ssl_key_file").value_or("");
     options.certificate = config.get_optional_string(group, "ssl_cert_file").value_or("");
     options.ca_certificate = config.get_optional_string(group, "ssl_ca_cert_file").value_or("");
@@ -70,7 +70,7 @@ Remotes remotes(const config::Config& config, const Flags& flags) {
   ssl("ovs", result.vswitch);
   result.ml2 = result.vswitch;
   result.ml2.database = "ML2";
-  result.ml2.columns = ovsdb::ml2_columns();
+  result.ml2.columns = ovsdb::ml2_agent_columns();
   const std::string connection = fmt::format("{}", fmt::join(config.get_list("ml2_db", "connection"), ","));
   if (!connection.empty()) {
     result.ml2.remotes = connection;
@@ -107,6 +107,7 @@ class Agent {
   [[nodiscard]] std::unique_ptr<of::Switch> open_switch(const std::string& bridge) const;
   [[nodiscard]] std::unique_ptr<fp::FastPath> open_fast_path() const;
   void read_signals();
+  void give_memory_back();
   Status open_vswitch(const Flags& flags);
   Status open_metrics();
   [[nodiscard]] std::string summary() const;
@@ -114,8 +115,10 @@ class Agent {
   config::Config config_;
   UniqueFd signals_;
   SystemClock clock_;
+  reconcile::Counters trimmed_;  // as they were when memory was last given back
+  std::optional<Monotonic> trim_at_;
   std::string ovs_rundir_;
-  ovsdb::IdlDatabase::Options vswitch_options_;
+  ovsdb::RemoteDatabase::Options vswitch_options_;
   std::unique_ptr<control::Control> control_;
   std::unique_ptr<control::PidFile> pid_file_;
   std::unique_ptr<ovsdb::Database> vswitch_;
@@ -148,7 +151,7 @@ Status Agent::open_vswitch(const Flags& flags) {
                 pid_file.error().message, flags.ctl);
     }
   }
-  auto vswitch = ovsdb::IdlDatabase::open(vswitch_options_);
+  auto vswitch = ovsdb::RemoteDatabase::open(vswitch_options_);
   if (!vswitch) return forward_error(vswitch);
   vswitch_ = std::move(*vswitch);
   return {};
@@ -172,7 +175,7 @@ Status Agent::start(const Flags& flags) {
   if (!node) return forward_error(node);
   if (Status opened = open_vswitch(flags); !opened) return opened;
   const Remotes where = remotes(config_, flags);
-  auto ml2_db = ovsdb::IdlDatabase::open(where.ml2);
+  auto ml2_db = ovsdb::RemoteDatabase::open(where.ml2);
   if (!ml2_db) return forward_error(ml2_db);
   ml2_ = std::move(*ml2_db);
   // Routes and neighbours say where the fast path's tunnels go.
@@ -230,7 +233,7 @@ void Agent::add_commands() {
           config_.get_bool("securitygroup", "enable_security_group") && config_.firewall_driver() != "noop"};
   if (facts.security_groups_expected) log::warn("agent", "{}", reconcile::kNotEnforced);
   const reconcile::OpenDatabase open_vswitch = [this]() -> Result<std::unique_ptr<ovsdb::Database>> {
-    auto database = ovsdb::IdlDatabase::open(vswitch_options_);
+    auto database = ovsdb::RemoteDatabase::open(vswitch_options_);
     if (!database) return forward_error(database);
     return std::unique_ptr<ovsdb::Database>(std::move(*database));
   };
@@ -320,9 +323,28 @@ Result<std::string> Agent::cleanup(const Flags& flags) {
          "`ip link delete patch-fastpath` takes the patch's devices away\n";
 }
 
+// What it took to read, compile and send a great deal is needed no more half a second after it is done: by then the
+// ports' states are reported, too.
+void Agent::give_memory_back() {
+  constexpr std::uint64_t kManyFlowMods = 1000;
+  const reconcile::Counters& now = reconciler_->counters();
+  if (now.from_nothing == trimmed_.from_nothing && now.flow_mods < trimmed_.flow_mods + kManyFlowMods) return;
+  if (!reconciler_->converged()) {
+    trim_at_.reset();
+    return;
+  }
+  if (!trim_at_) trim_at_ = clock_.now() + std::chrono::milliseconds(500);
+  if (clock_.now() < *trim_at_) {
+    ml2_poll_timer(std::chrono::duration_cast<std::chrono::milliseconds>(*trim_at_ - clock_.now()).count() + 1);
+    return;
+  }
+  malloc_trim(0);
+  trimmed_ = now;
+  trim_at_.reset();
+}
+
 void Agent::loop(control::Notify& notify) {
   notify.send("READY=1");
-  std::uint64_t trimmed_after = 0;  // times that everything was compiled
   while (true) {
     read_signals();
     control_->run();
@@ -331,11 +353,7 @@ void Agent::loop(control::Notify& notify) {
       return;
     }
     reconciler_->run();
-    // What it takes to read and compile everything is needed no more.
-    if (const auto times = reconciler_->counters().from_nothing; times != trimmed_after && reconciler_->converged()) {
-      malloc_trim(0);
-      trimmed_after = times;
-    }
+    give_memory_back();
     commands_->run();
     if (metrics_) metrics_->run(*reconciler_, kVersion);
     notify.status(summary());

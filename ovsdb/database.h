@@ -1,6 +1,6 @@
 // Database: the seam to one OVSDB database: snapshot out, transaction in.
 //
-// Where in the walk: the agent holds two (Open_vSwitch and ML2), ml2ctl one or two. IdlDatabase is the real one,
+// Where in the walk: the agent holds two (Open_vSwitch and ML2), ml2ctl one or two. RemoteDatabase is the real one,
 //   tests/fakes/FakeDatabase the other; tests/contract holds both to the same suite.
 // Threading: the thread of the poll loop only.
 // Failure: a lost connection is not an error: snapshot() goes on showing the last state, status().connected says no,

@@ -370,6 +370,23 @@ MonitoredColumns ml2_columns() {
   return columns;
 }
 
+MonitoredColumns ml2_agent_columns() {
+  MonitoredColumns columns = ml2_columns();
+  const std::map<std::string, std::set<std::string_view>> unread = {
+      {"Network", {"description", "project_id", "shared", "external", "external_ids"}},
+      {"Segment", {"segment_index", "is_dynamic", "external_ids"}},
+      {"Subnet",
+       {"name", "description", "project_id", "enable_dhcp", "allocation_pools", "dns_nameservers", "host_routes",
+        "external_ids"}},
+      {"Port", {"description", "project_id", "device_id", "external_ids"}},
+      {"Binding", {"vnic_type", "profile", "mechanism_driver"}},
+  };
+  for (const auto& [table, names] : unread) {
+    std::erase_if(columns.at(table), [&names = names](const std::string& name) { return names.contains(name); });
+  }
+  return columns;
+}
+
 Columns to_columns(const Ml2Global& row) { return write(row); }
 Columns to_columns(const Ml2Network& row) { return write(row); }
 Columns to_columns(const Ml2Segment& row) { return write(row); }

@@ -207,6 +207,8 @@ struct Ml2Rows {
 void read_ml2_row(const Snapshot& snapshot, std::string_view table, const Uuid& uuid, Ml2Rows& rows);
 // All columns of the schema.
 [[nodiscard]] MonitoredColumns ml2_columns();
+// Those of them that an agent has a use for; of the rest it would hold a copy for every port of its networks.
+[[nodiscard]] MonitoredColumns ml2_agent_columns();
 
 // The row as columns to write (without _uuid).
 [[nodiscard]] Columns to_columns(const Ml2Global& row);

@@ -3,34 +3,20 @@
 // Where in the walk: the Database seam hands it out; intent and diff read it. A row that did not change keeps its
 //   pointer from one snapshot to the next, so "did this row change" is a comparison of pointers.
 // Threading: values; a Row may be read from any thread.
-// Failure: readers of an absent column answer the empty Datum.
+// Failure: a table or row that is not there reads as empty.
 // What it does not do: no back-references, no index but the UUID.
 #pragma once
 
 #include <functional>
 #include <map>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "datapath/base/uuid.h"
-#include "ovsdb/datum.h"
+#include "ovsdb/row.h"
 
 namespace ml2::ovsdb {
 
-struct Row {
-  Uuid uuid;
-  std::map<std::string, Datum, std::less<>> columns;  // the monitored ones only
-
-  [[nodiscard]] const Datum& column(std::string_view name) const {
-    static const Datum kEmpty;
-    const auto found = columns.find(name);
-    return found == columns.end() ? kEmpty : found->second;
-  }
-  friend bool operator==(const Row&, const Row&) = default;
-};
-
-using RowPtr = std::shared_ptr<const Row>;
 using Table = std::map<Uuid, RowPtr>;
 
 struct Snapshot {

@@ -182,7 +182,7 @@ bool VswitchReading::read_bridges(const Snapshot& snapshot, const std::vector<Uu
     BridgeRow& there = value_.bridges[name];
     if (!there.uuid.is_zero() && there.uuid != uuid) return false;
     // A bridge of thousands of ports changes with each of them: only what differs is looked at.
-    const std::vector<Atom>& atoms = row->column("ports").keys;
+    const std::vector<Atom> atoms = row->column("ports").datum().keys;
     Come& arrivals = come.emplace_back(Come{name, {}});
     std::vector<Uuid> gone;
     auto old = there.ports.begin();

@@ -8,7 +8,7 @@
 
 #include "agent/config/loader.h"
 #include "ovsdb/blocking.h"
-#include "ovsdb/idl_database.h"
+#include "ovsdb/remote_database.h"
 #include "ovsdb/vswitch.h"
 
 namespace ml2::ctl {
@@ -73,7 +73,7 @@ Result<std::unique_ptr<ovsdb::Database>> Session::open(const std::string& remote
   const auto config = this->config();
   if (!config) return forward_error(config);
   const auto ini = [&](const char* name) { return (*config)->get_optional_string(ml2 ? "ml2_db" : "ovs", name); };
-  ovsdb::IdlDatabase::Options options;
+  ovsdb::RemoteDatabase::Options options;
   options.database = ml2 ? "ML2" : "Open_vSwitch";
   options.remotes = remotes;
   options.columns = ml2 ? ovsdb::ml2_columns() : ovsdb::vswitch_columns();
@@ -81,7 +81,7 @@ Result<std::unique_ptr<ovsdb::Database>> Session::open(const std::string& remote
   options.certificate = first_of(options_.certificate, ini("ssl_cert_file"));
   options.ca_certificate = first_of(options_.ca_cert, ini("ssl_ca_cert_file"));
   options.transaction_timeout = timeout();
-  auto database = ovsdb::IdlDatabase::open(std::move(options));
+  auto database = ovsdb::RemoteDatabase::open(std::move(options));
   if (!database) return forward_error(database);
   if (Status synced = ovsdb::wait_until_synced(**database, timeout()); !synced) {
     return tl::unexpected<Error>(Error{

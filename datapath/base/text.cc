@@ -43,6 +43,24 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
+bool is_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    const auto first = static_cast<unsigned char>(text[i++]);
+    if (first < 0x80) continue;
+    const std::size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
+    if (first < 0xc2 || first > 0xf4 || text.size() - i < more) return false;
+    std::uint32_t point = first & (0x3fU >> more);
+    for (std::size_t j = 0; j < more; ++j) {
+      const auto next = static_cast<unsigned char>(text[i++]);
+      if ((next & 0xc0U) != 0x80) return false;
+      point = point << 6U | (next & 0x3fU);
+    }
+    const std::uint32_t least = more == 3 ? 0x10000 : more == 2 ? 0x800 : 0x80;
+    if (point < least || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff)) return false;
+  }
+  return true;
+}
+
 std::string lower(std::string_view text) {
   std::string result(text);
   for (char& c : result) {

@@ -1,12 +1,12 @@
-// IdlDatabase with a RAFT cluster of ovsdb-servers (ovsdb(7)).
+// RemoteDatabase with a RAFT cluster of ovsdb-servers (ovsdb(7)).
 #include <gmock/gmock.h>
 
 #include <memory>
 
 #include "datapath/base/poll_loop.h"
 #include "ovsdb/blocking.h"
-#include "ovsdb/idl_database.h"
 #include "ovsdb/ml2_rows.h"
+#include "ovsdb/remote_database.h"
 #include "tests/contract/database_server.h"
 
 namespace ml2::ovsdb {
@@ -39,11 +39,11 @@ class DatabaseCluster : public ::testing::Test {
   }
 
   std::unique_ptr<Database> open() {
-    IdlDatabase::Options options;
+    RemoteDatabase::Options options;
     options.database = "ML2";
     options.remotes = remotes_;
     options.columns = ml2_columns();
-    auto opened = IdlDatabase::open(std::move(options));
+    auto opened = RemoteDatabase::open(std::move(options));
     EXPECT_TRUE(opened) << opened.error().message;
     return *std::move(opened);
   }

@@ -1,9 +1,9 @@
-// database_contract: the fixture of the suite that FakeDatabase and IdlDatabase (with a real ovsdb-server) both pass.
+// database_contract: the fixture of the suite that FakeDatabase and RemoteDatabase (with a real ovsdb-server) both pass.
 //
 // Where in the walk: tests/contract only; database_contract_*test.cc hold the tests.
 // Threading: one thread.
 // Failure: a server that does not start fails the test.
-// What it does not do: what only a real server has (TLS, clusters, several remotes): database_idl_test.cc.
+// What it does not do: what only a real server has (TLS, clusters, several remotes): database_remote_test.cc.
 #pragma once
 
 #include <gmock/gmock.h>
@@ -12,8 +12,8 @@
 
 #include "datapath/base/poll_loop.h"
 #include "ovsdb/blocking.h"
-#include "ovsdb/idl_database.h"
 #include "ovsdb/ml2_rows.h"
+#include "ovsdb/remote_database.h"
 #include "tests/contract/database_server.h"
 #include "tests/fakes/fake_database.h"
 
@@ -64,11 +64,11 @@ class RealBackend final : public Backend {
 
  private:
   std::unique_ptr<Database> open() {
-    IdlDatabase::Options options;
+    RemoteDatabase::Options options;
     options.database = "ML2";
     options.remotes = server_.remote();
     options.columns = ml2_columns();
-    auto opened = IdlDatabase::open(std::move(options));
+    auto opened = RemoteDatabase::open(std::move(options));
     EXPECT_TRUE(opened) << opened.error().message;
     return *std::move(opened);
   }

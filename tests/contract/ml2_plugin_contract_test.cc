@@ -6,7 +6,7 @@
 
 #include "agent/ml2/lookup.h"
 #include "agent/ml2/plugin.h"
-#include "ovsdb/idl_database.h"
+#include "ovsdb/remote_database.h"
 #include "tests/contract/database_server.h"
 
 namespace ml2::plugin {
@@ -21,15 +21,15 @@ constexpr auto kTimeout = std::chrono::seconds(60);
 // A plugin with a connection of its own.
 struct Writer {
   explicit Writer(const std::string& remote, const PluginOptions& options) {
-    ovsdb::IdlDatabase::Options to;
+    ovsdb::RemoteDatabase::Options to;
     to.database = "ML2";
     to.remotes = remote;
     to.columns = ovsdb::ml2_columns();
-    database = *ovsdb::IdlDatabase::open(to);
+    database = *ovsdb::RemoteDatabase::open(to);
     plugin = *Plugin::make(options, *database, clock, system_random(), kTimeout);
   }
   SystemClock clock;
-  std::unique_ptr<ovsdb::IdlDatabase> database;
+  std::unique_ptr<ovsdb::RemoteDatabase> database;
   std::unique_ptr<Plugin> plugin;
 };
 

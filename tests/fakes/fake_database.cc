@@ -27,6 +27,9 @@ FakeDatabase::FakeDatabase(const std::string& schema_file, MonitoredColumns moni
       monitored_[name].insert(column);
     }
   }
+  for (const auto& [name, columns] : monitored_) {
+    names_[name] = std::make_shared<const std::vector<std::string>>(columns.begin(), columns.end());
+  }
 }
 
 void FakeDatabase::run() {
@@ -180,8 +183,11 @@ void FakeDatabase::refresh() {
       }
       auto row = std::make_shared<Row>();
       row->uuid = uuid;
-      for (const auto& [column, datum] : theirs->columns) {
-        if (columns.contains(column)) row->columns.emplace_hint(row->columns.end(), column, datum);
+      row->columns = RowColumns(names_.at(name));
+      std::size_t number = 0;
+      for (const std::string& column : columns) {
+        if (const Value value = theirs->column(column); !value.empty()) row->columns.append(number, value);
+        ++number;
       }
       const bool same = before != shown.end() && *before->second == *row;
       table.emplace_hint(table.end(), uuid, same ? before->second : RowPtr(std::move(row)));
@@ -278,7 +284,7 @@ Result<FakeDatabase::InFlight> FakeDatabase::check(const Transaction& transactio
         status = invalid(fmt::format("table {} has no monitored column {}", verify->table, verify->column));
       }
       const Row* row = seen.row(verify->table, verify->uuid);
-      request.verified.push_back(row == nullptr ? Datum() : row->column(verify->column));
+      request.verified.push_back(row == nullptr ? Datum() : row->column(verify->column).datum());
     }
     if (!status) return forward_error(status);
   }

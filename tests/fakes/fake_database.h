@@ -1,6 +1,6 @@
 // FakeDatabase: the Database seam over an ovsdb-server in memory, with faults on request.
 //
-// Where in the walk: in place of IdlDatabase in unit and state tests; tests/contract holds both to one suite.
+// Where in the walk: in place of RemoteDatabase in unit and state tests; tests/contract holds both to one suite.
 // Threading: one thread.
 // Failure: as the real one: by Status and Outcome. What only a wrong test does (an unknown schema file, an edit that
 //   the schema refuses) stops the test.
@@ -80,6 +80,7 @@ class FakeDatabase final : public Database {
 
   DatabaseSchema schema_;
   std::map<std::string, std::set<std::string>> monitored_;
+  std::map<std::string, ColumnNames> names_;  // the same, as rows have them
   Snapshot server_;
   Snapshot snapshot_;
   std::map<Uuid, RowPtr> source_;  // the server's row that a row of snapshot_ was made from

@@ -76,14 +76,14 @@ class Execution {
     if (datum.empty()) {
       row.columns.erase(column);
     } else {
-      row.columns[column] = std::move(datum);
+      row.columns.set(column, datum);
     }
   }
 
   Status execute(const RowVerify& verify) {
     const Row* row = rows_.row(verify.table, real(verify.uuid));
     const Datum& expected = verified_.at(next_verified_++);
-    if (row == nullptr || row->column(verify.column) != expected) {
+    if (row == nullptr || row->column(verify.column).datum() != expected) {
       return transient(fmt::format("column {} of row {} in table {} changed meanwhile", verify.column,
                                    verify.uuid.to_string(), verify.table));
     }
@@ -98,10 +98,14 @@ class Execution {
     }
     auto row = std::make_shared<Row>();
     row->uuid = uuid;
-    for (const auto& [name, column] : table.columns) store(*row, name, default_datum(column));
+    std::map<std::string, Datum> defaults;
+    for (const auto& [name, column] : table.columns) {
+      if (Datum datum = default_datum(column); !datum.empty()) defaults.emplace(name, std::move(datum));
+    }
+    row->columns = RowColumns(defaults);
     for (const auto& [name, datum] : insert.columns) {
       const ColumnSchema& column = table.columns.at(name);
-      // The IDL does not send defaults, so that they escape the check even where an enum or range excludes them.
+      // RemoteDatabase does not send defaults, so that they escape the check even where an enum or range excludes them.
       if (datum == default_datum(column)) continue;
       Datum value = real(datum);
       if (Status status = check_constraints(value, column); !status) return status;
@@ -247,7 +251,7 @@ class Execution {
         if (column.key.ref_table.empty() || column.key.strong) continue;
         const Table& targets = rows_.table(column.key.ref_table);
         for (auto& [uuid, row] : rows_.tables[table_name]) {
-          const Datum& before = row->column(column_name);
+          const Datum before = row->column(column_name);
           Datum after;
           for (std::size_t i = 0; i < before.keys.size(); ++i) {
             if (!targets.contains(std::get<Uuid>(before.keys[i]))) continue;
@@ -277,8 +281,9 @@ class Execution {
         for (const auto& [uuid, row] : rows_.table(table_name)) {
           std::vector<std::vector<Atom>> key;
           for (const std::string& column : index) {
-            key.push_back(row->column(column).keys);
-            key.push_back(row->column(column).values);
+            Datum datum = row->column(column);
+            key.push_back(std::move(datum.keys));
+            key.push_back(std::move(datum.values));
           }
           if (taken.insert(std::move(key)).second) continue;
           std::string columns;

@@ -3,7 +3,7 @@
 // Where in the walk: FakeDatabase hands each transaction here.
 // Threading: values; pure but for the random UUIDs of inserted rows.
 // Failure: the first refusal, with ovsdb-server's words; nothing is changed then.
-// What it does not do: no types: FakeDatabase has checked them before, as IdlDatabase does.
+// What it does not do: no types: FakeDatabase has checked them before, as RemoteDatabase does.
 #pragma once
 
 #include <map>

@@ -115,7 +115,7 @@ void FakeNode::run_vswitchd() {
     vswitch_.update("Interface", uuid, {{"ofport", number(local ? 65534 : next_ofport_++)}});
   }
   for (const auto& [uuid, row] : rows.table("Open_vSwitch")) {
-    if (row->column("cur_cfg") == row->column("next_cfg")) continue;
+    if (row->column("cur_cfg").integer() == row->column("next_cfg").integer()) continue;
     vswitch_.update("Open_vSwitch", uuid, {{"cur_cfg", row->column("next_cfg")}});
   }
 }

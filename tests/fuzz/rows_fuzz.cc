@@ -72,9 +72,10 @@ Snapshot read_snapshot(Input& input, const MonitoredColumns& columns) {
     auto row = std::make_shared<Row>();
     row->uuid = input.uuid();
     for (const std::string& column : columns.at(table)) {
-      if ((input.byte() & 3U) != 0) row->columns[column] = input.datum();
+      if ((input.byte() & 3U) != 0) row->columns.set(column, input.datum());
     }
-    for (const auto& [name, datum] : row->columns) ML2_CHECK(!datum.to_string().empty(), "every value has a text");
+    for (const auto& [name, datum] : row->columns.all())
+      ML2_CHECK(!datum.to_string().empty(), "every value has a text");
     snapshot.tables[table][row->uuid] = std::move(row);
   }
   return snapshot;
@@ -85,7 +86,7 @@ void put_back(Snapshot& snapshot, const std::map<Uuid, T>& rows) {
   for (const auto& [uuid, typed] : rows) {
     auto row = std::make_shared<Row>();
     row->uuid = uuid;
-    for (auto& [column, datum] : to_columns(typed)) row->columns[column] = datum;
+    for (auto& [column, datum] : to_columns(typed)) row->columns.set(column, datum);
     snapshot.tables[table_of<T>()][uuid] = std::move(row);
   }
 }

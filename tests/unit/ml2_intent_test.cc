@@ -327,7 +327,7 @@ void carry_out(const ovsdb::Transaction& transaction, ovsdb::Ml2Rows& rows) {
   const auto put = [&](const char* table, const Uuid& uuid, const ovsdb::Columns& columns) {
     auto row = std::make_shared<ovsdb::Row>();
     row->uuid = uuid;
-    for (const auto& [name, value] : columns) row->columns[name] = value;
+    for (const auto& [name, value] : columns) row->columns.set(name, value);
     snapshot.tables[table][uuid] = row;
   };
   for (const auto& [uuid, row] : rows.hosts) put("Host", uuid, ovsdb::to_columns(row));
@@ -339,7 +339,7 @@ void carry_out(const ovsdb::Transaction& transaction, ovsdb::Ml2Rows& rows) {
     } else {
       const auto& update = std::get<ovsdb::RowUpdate>(operation);
       auto row = std::make_shared<ovsdb::Row>(*snapshot.tables[update.table][update.uuid]);
-      for (const auto& [name, value] : update.columns) row->columns[name] = value;
+      for (const auto& [name, value] : update.columns) row->columns.set(name, value);
       snapshot.tables[update.table][update.uuid] = row;
     }
   }

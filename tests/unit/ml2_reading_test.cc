@@ -73,7 +73,7 @@ class Walk {
       for (const auto& [uuid, row] : rows) {
         auto made = std::make_shared<ovsdb::Row>();
         made->uuid = uuid;
-        for (auto& [column, datum] : ovsdb::to_columns(row)) made->columns.emplace(column, std::move(datum));
+        for (auto& [column, datum] : ovsdb::to_columns(row)) made->columns.set(column, datum);
         next.tables[ovsdb::table_of<std::decay_t<decltype(row)>>()].emplace(uuid, std::move(made));
       }
     };
@@ -204,7 +204,8 @@ TEST(Ml2Reading, AHeartbeatOfAnotherHostConcernsNobody) {
   const auto host = [&](std::int64_t heartbeat) {
     auto row = std::make_shared<ovsdb::Row>();
     row->uuid = Uuid({1});
-    row->columns = {{"name", ovsdb::Datum::of("hv2")}, {"heartbeat", ovsdb::Datum::of(ovsdb::Atom(heartbeat))}};
+    row->columns.set("name", ovsdb::Datum::of("hv2"));
+    row->columns.set("heartbeat", ovsdb::Datum::of(ovsdb::Atom(heartbeat)));
     snapshot.tables["Host"][row->uuid] = row;
   };
   host(100);

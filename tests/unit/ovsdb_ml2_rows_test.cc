@@ -20,7 +20,7 @@ void put(Snapshot& snapshot, const T& typed) {
   EXPECT_TRUE(insert.persist_uuid);
   auto row = std::make_shared<Row>();
   row->uuid = insert.uuid;
-  for (const auto& [column, datum] : insert.columns) row->columns[column] = datum;
+  for (const auto& [column, datum] : insert.columns) row->columns.set(column, datum);
   snapshot.tables[insert.table][insert.uuid] = row;
 }
 

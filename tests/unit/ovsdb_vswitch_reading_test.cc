@@ -33,7 +33,7 @@ class Walk {
   RowChanges take_changes() { return std::exchange(changes_, {}); }
 
  private:
-  using Fields = std::map<std::string, Datum, std::less<>>;
+  using Fields = std::map<std::string, Datum>;
   int pick(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
   static Datum number(int value) { return Datum::of(Atom(std::int64_t{value})); }
   Uuid id() {
@@ -44,7 +44,7 @@ class Walk {
   void put(const std::string& table, Uuid uuid, Fields fields) {  // `uuid` may be that of the row that goes
     auto row = std::make_shared<Row>();
     row->uuid = uuid;
-    row->columns = std::move(fields);
+    row->columns = RowColumns(fields);
     snapshot_.tables[table][uuid] = std::move(row);
     changes_.emplace(table, uuid);
   }
@@ -62,7 +62,7 @@ class Walk {
   void edit(const std::string& table, const std::string& column, const Datum& value) {
     const Row* row = any(table);
     if (row == nullptr) return;
-    Fields fields = row->columns;
+    Fields fields = row->columns.all();
     fields[column] = value;
     put(table, row->uuid, fields);
   }
@@ -84,7 +84,7 @@ class Walk {
     } else {
       ports.erase(port);
     }
-    Fields fields = bridge.columns;
+    Fields fields = bridge.columns.all();
     fields["ports"] = Datum::uuids(ports);
     put("Bridge", bridge.uuid, fields);
   }
@@ -104,7 +104,7 @@ class Walk {
   void replace_interface() {
     const Row* port = any("Port");
     if (port == nullptr) return;
-    Fields fields = port->columns;
+    Fields fields = port->columns.all();
     const Uuid uuid = port->uuid;
     for (const Uuid& old : port->column("interfaces").uuid_set()) erase("Interface", old);
     const Uuid fresh = id();

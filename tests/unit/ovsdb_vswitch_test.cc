@@ -13,8 +13,8 @@ using ::testing::Pair;
 Uuid id(std::uint8_t n) { return Uuid({0, 0, 0, 0, 0, 0, 0x40, 0, 0x80, 0, 0, 0, 0, 0, 0, n}); }
 Atom number(std::int64_t n) { return n; }
 
-void put(Snapshot& snapshot, const char* table, const Uuid& uuid, std::map<std::string, Datum, std::less<>> columns) {
-  snapshot.tables[table][uuid] = std::make_shared<Row>(Row{uuid, std::move(columns)});
+void put(Snapshot& snapshot, const char* table, const Uuid& uuid, const std::map<std::string, Datum>& columns) {
+  snapshot.tables[table][uuid] = std::make_shared<Row>(Row{uuid, RowColumns(columns)});
 }
 
 TEST(Vswitch, EmptySnapshot) {

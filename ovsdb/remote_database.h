@@ -1,4 +1,4 @@
-// IdlDatabase: the Database seam over a real ovsdb-server, by libopenvswitch's IDL.
+// RemoteDatabase: the Database seam over a real ovsdb-server, by libopenvswitch's ovsdb-cs.
 //
 // Where in the walk: main() opens one for Open_vSwitch and one for ML2; ml2ctl likewise.
 // Threading: the thread of the poll loop.
@@ -16,11 +16,11 @@
 
 namespace ml2::ovsdb {
 
-class IdlDatabase final : public Database {
+class RemoteDatabase final : public Database {
  public:
   struct Options {
     std::string database = "Open_vSwitch";  // or ML2
-    // Separated by commas; any that serves the database will do. See ovsdb/idl_remotes.h.
+    // Separated by commas; any that serves the database will do. See ovsdb/remotes.h.
     std::string remotes = "unix:/var/run/openvswitch/db.sock";
     MonitoredColumns columns = {};
     // PEM files, for ssl: remotes; all three, as both sides are verified. One set per process.
@@ -35,10 +35,10 @@ class IdlDatabase final : public Database {
   };
 
   // Starts connecting; does not wait.
-  [[nodiscard]] static Result<std::unique_ptr<IdlDatabase>> open(Options options);
-  ~IdlDatabase() override;
-  IdlDatabase(const IdlDatabase&) = delete;
-  IdlDatabase& operator=(const IdlDatabase&) = delete;
+  [[nodiscard]] static Result<std::unique_ptr<RemoteDatabase>> open(Options options);
+  ~RemoteDatabase() override;
+  RemoteDatabase(const RemoteDatabase&) = delete;
+  RemoteDatabase& operator=(const RemoteDatabase&) = delete;
 
   void run() override;
   void wait() override;
@@ -52,7 +52,7 @@ class IdlDatabase final : public Database {
 
  private:
   class Impl;
-  explicit IdlDatabase(std::unique_ptr<Impl> impl);
+  explicit RemoteDatabase(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
 

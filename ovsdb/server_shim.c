@@ -1,4 +1,4 @@
-#include "ovsdb/idl_server_shim.h"
+#include "ovsdb/server_shim.h"
 
 #include <config.h>
 #include <limits.h>

@@ -1,4 +1,4 @@
-#include "ovsdb/idl_remotes.h"
+#include "ovsdb/remotes.h"
 
 #include <fmt/format.h>
 

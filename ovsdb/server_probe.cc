@@ -1,4 +1,4 @@
-#include "ovsdb/idl_server_probe.h"
+#include "ovsdb/server_probe.h"
 
 #include <fmt/format.h>
 
@@ -7,10 +7,10 @@
 
 namespace ml2::ovsdb {
 
-IdlServerProbe::IdlServerProbe(std::string database, const std::string& remotes)
+ServerProbe::ServerProbe(std::string database, const std::string& remotes)
     : database_(std::move(database)), query_(ml2_server_query_open(remotes.c_str())) {}
 
-std::string IdlServerProbe::finding() const {
+std::string ServerProbe::finding() const {
   const char* answer = ml2_server_query_answer(query_.get());
   return answer == nullptr ? "" : explain_databases(answer, database_, ml2_server_query_name(query_.get()));
 }

@@ -1,6 +1,6 @@
-// idl_server_shim: asks an ovsdb-server which databases it serves, in plain C.
+// server_shim: asks an ovsdb-server which databases it serves, in plain C.
 //
-// Where in the walk: under IdlServerProbe, the only caller.
+// Where in the walk: under ServerProbe, the only caller.
 // Threading: one thread, the poll loop's.
 // Failure: no answer as long as there is none.
 // What it does not do: the IDL cannot be used for this: it reads _Server itself, and cannot do so twice on one

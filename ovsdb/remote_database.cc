@@ -1,4 +1,4 @@
-#include "ovsdb/idl_database.h"
+#include "ovsdb/remote_database.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -10,11 +10,11 @@
 #include "datapath/base/log.h"
 #include "datapath/base/poll_loop.h"
 #include "datapath/base/text.h"
-#include "ovsdb/idl_remotes.h"
-#include "ovsdb/idl_replica.h"
-#include "ovsdb/idl_server_error.h"
-#include "ovsdb/idl_server_probe.h"
-#include "ovsdb/idl_transaction.h"
+#include "ovsdb/cs_shim.h"
+#include "ovsdb/remotes.h"
+#include "ovsdb/replica.h"
+#include "ovsdb/request.h"
+#include "ovsdb/server_probe.h"
 
 namespace ml2::ovsdb {
 namespace {
@@ -23,7 +23,7 @@ constexpr const char* kLog = "ovsdb";
 // How long a connection may take before the server is asked what it serves; more than the first back-off.
 constexpr long long kPatience = 1500;  // ms
 
-Status check_tls(const IdlDatabase::Options& options) {
+Status check_tls(const RemoteDatabase::Options& options) {
   const std::pair<const char*, const std::string&> files[] = {{"private key", options.private_key},
                                                               {"certificate", options.certificate},
                                                               {"CA certificate", options.ca_certificate}};
@@ -38,7 +38,7 @@ Status check_tls(const IdlDatabase::Options& options) {
                                  std::strerror(errno)));
     }
   }
-  if (!ml2_idl_use_tls(options.private_key.c_str(), options.certificate.c_str(), options.ca_certificate.c_str())) {
+  if (!ml2_cs_use_tls(options.private_key.c_str(), options.certificate.c_str(), options.ca_certificate.c_str())) {
     return invalid(
         fmt::format("remote {} is given other TLS files than another database: one process has one set of them",
                     options.remotes));
@@ -48,72 +48,67 @@ Status check_tls(const IdlDatabase::Options& options) {
 
 }  // namespace
 
-class IdlDatabase::Impl {
+class RemoteDatabase::Impl {
  public:
-  Impl(Options options, Remotes remotes, IdlReplica replica)
+  Impl(Options options, Remotes remotes, std::unique_ptr<Replica> replica)
       : options_(std::move(options)), remotes_(std::move(remotes)), replica_(std::move(replica)) {
     const auto probe = remotes_.any_network ? options_.probe_interval.count() : 0;
-    ml2_idl_connect(replica_.idl(), remotes_.joined().c_str(), options_.leader_only, static_cast<int>(probe));
+    ml2_cs_connect(replica_->connection(), remotes_.joined().c_str(), options_.leader_only, static_cast<int>(probe));
     waiting_since_ = ml2_time_msec();
   }
 
   void run() {
-    const bool was_following = replica_.following();
-    replica_.run();
-    if (replica_.following() != was_following) {
+    const bool was_following = replica_->following();
+    replica_->run();
+    if (replica_->following() != was_following) {
       was_following ? lost() : found();
     }
-    if (!replica_.following()) {
-      txn_lost_ = true;
-      look_at_server();
-    }
+    if (!replica_->following()) look_at_server();
+    const bool connection_lost = replica_->take_lost();
+    auto answer = replica_->take_answer();
     if (early_) {
       finish(*std::exchange(early_, std::nullopt));
-    } else if (txn_) {
-      poll_transaction();
+    } else if (request_) {
+      poll_transaction(std::move(answer), connection_lost);
     }
   }
 
   void wait() {
-    ml2_idl_wait(replica_.idl());
+    ml2_cs_wait(replica_->connection());
     if (probe_) probe_->wait();
-    if (!replica_.following() && !probe_) ml2_poll_timer(waiting_since_ + kPatience - ml2_time_msec());
-    if (txn_) ml2_poll_timer(txn_deadline_ - ml2_time_msec());
+    if (!replica_->following() && !probe_) ml2_poll_timer(waiting_since_ + kPatience - ml2_time_msec());
+    if (request_) ml2_poll_timer(deadline_ - ml2_time_msec());
     if (early_) ml2_poll_immediate();
   }
 
-  [[nodiscard]] const IdlReplica& replica() const { return replica_; }
-  [[nodiscard]] bool busy() const { return txn_ || early_; }
+  [[nodiscard]] const Replica& replica() const { return *replica_; }
+  [[nodiscard]] bool busy() const { return request_ || early_; }
 
   Status commit(const Transaction& transaction) {
     if (busy()) return transient(fmt::format("a transaction on database {} is in flight", options_.database));
-    if (!replica_.following()) {
+    if (!replica_->following()) {
       return transient(fmt::format("database {} is not connected: {}", options_.database, why_not()));
     }
-    Result<IdlTxn> txn = build_transaction(replica_.idl(), replica_.columns(), transaction);
-    if (!txn && txn.error().kind != ErrorKind::Conflict) return forward_error(txn);
+    Result<Request> request = make_request(options_.database, replica_->layout(), *replica_->snapshot(), transaction);
+    if (!request) return forward_error(request);
     outcome_.reset();
-    ++commits_;
-    if (!txn) {
-      early_ = Outcome{forward_error(txn), {}};
+    if (request->refused) {
+      ++commits_;
+      early_ = Outcome{tl::unexpected<Error>(*request->refused), {}};
       return {};
     }
-    const ml2_txn_state state = ml2_idl_txn_commit(txn->get());
-    if (state == ML2_TXN_UNCHANGED) {
+    if (request->json.empty()) {
+      ++commits_;
       early_ = Outcome{};
       return {};
     }
-    if (state != ML2_TXN_INCOMPLETE) {
-      --commits_;
+    if (!ml2_cs_send(replica_->connection(), request->json.c_str())) {
       return transient(fmt::format("nothing could be sent to database {}: {}", options_.database, why_not()));
     }
-    txn_ = *std::move(txn);
-    txn_lost_ = false;
-    txn_deadline_ = ml2_time_msec() + options_.transaction_timeout.count();
-    inserts_.clear();
-    for (const Operation& operation : transaction.operations) {
-      if (const auto* insert = std::get_if<RowInsert>(&operation)) inserts_.push_back(insert->uuid);
-    }
+    ++commits_;
+    request_ = *std::move(request);
+    request_->json.clear();  // of no use any more, and may be long
+    deadline_ = ml2_time_msec() + options_.transaction_timeout.count();
     return {};
   }
 
@@ -121,7 +116,7 @@ class IdlDatabase::Impl {
 
   [[nodiscard]] DatabaseStatus status() const {
     DatabaseStatus status;
-    status.connected = replica_.following();
+    status.connected = replica_->following();
     status.remote = remotes_.joined();
     if (!status.connected) status.error = why_not();
     status.reconnects = reconnects_;
@@ -136,12 +131,11 @@ class IdlDatabase::Impl {
     if (ever_followed_) ++reconnects_;
     ever_followed_ = true;
     probe_.reset();
-    const auto& tables = replica_.columns().tables();
-    for (std::size_t i = 0; i < tables.size(); ++i) {
-      for (std::size_t j = 0; j < tables[i].columns.size(); ++j) {
-        if (ml2_idl_server_has(replica_.idl(), i, j)) continue;
+    for (const TableLayout& table : replica_->layout().tables) {
+      for (std::size_t i = 0; i < table.types.size(); ++i) {
+        if (table.types[i].on_server) continue;
         log::warn(kLog, "database {} of the server is older than this program: it has no column {} in table {}{}",
-                  options_.database, tables[i].columns[j], tables[i].name,
+                  options_.database, (*table.columns)[i], table.name,
                   options_.database == "ML2" ? "; run ml2-db upgrade" : "");
       }
     }
@@ -156,7 +150,7 @@ class IdlDatabase::Impl {
     if (probe_) {
       probe_->run();
     } else if (ml2_time_msec() >= waiting_since_ + kPatience) {
-      probe_ = std::make_unique<IdlServerProbe>(options_.database, remotes_.joined());
+      probe_ = std::make_unique<ServerProbe>(options_.database, remotes_.joined());
     }
   }
 
@@ -164,61 +158,45 @@ class IdlDatabase::Impl {
     if (probe_) {
       if (std::string finding = probe_->finding(); !finding.empty()) return finding;
     }
-    const char* error = ml2_idl_last_error(replica_.idl());
+    const char* error = ml2_cs_last_error(replica_->connection());
     if (error == nullptr) return fmt::format("connecting to {}", remotes_.joined());
     return fmt::format("no connection to {} ({}{})", remotes_.joined(), error,
                        remotes_.any_tls ? "; of a TLS handshake that fails, libopenvswitch's log says more" : "");
   }
 
-  void poll_transaction() {
-    const ml2_txn_state state = ml2_idl_txn_commit(txn_.get());
-    if (state == ML2_TXN_INCOMPLETE) {
-      if (ml2_time_msec() < txn_deadline_) return;
-      finish({transient(fmt::format("database {} did not answer a transaction within {} ms; it may still be carried "
-                                    "out",
-                                    options_.database, options_.transaction_timeout.count())),
-              {}});
-      return;
-    }
-    if (state == ML2_TXN_SUCCESS || state == ML2_TXN_UNCHANGED) {
-      Outcome outcome;
-      for (const Uuid& name : inserts_) {
-        std::array<std::uint8_t, 16> real{};
-        if (ml2_idl_txn_inserted(txn_.get(), name.bytes().data(), real.data())) outcome.inserted[name] = Uuid(real);
-      }
-      finish(std::move(outcome));
-    } else if (state == ML2_TXN_ERROR) {
-      finish({tl::unexpected<Error>(server_error(ml2_idl_txn_error(txn_.get()))), {}});
-    } else if (txn_lost_) {
+  void poll_transaction(std::optional<Replica::Answer> answer, bool connection_lost) {
+    if (answer) {
+      finish(read_answer(options_.database, *request_, answer->refused, answer->json));
+    } else if (connection_lost) {
       finish(
           {transient(fmt::format("the connection to database {} was lost while a transaction was in flight; it may "
                                  "have been carried out",
                                  options_.database)),
            {}});
-    } else {
-      finish({transient(fmt::format("another client changed what a transaction on database {} rests on",
-                                    options_.database)),
+    } else if (ml2_time_msec() >= deadline_) {
+      ml2_cs_forget(replica_->connection());
+      finish({transient(fmt::format("database {} did not answer a transaction within {} ms; it may still be carried "
+                                    "out",
+                                    options_.database, options_.transaction_timeout.count())),
               {}});
     }
   }
 
   void finish(Outcome outcome) {
-    txn_.reset();
+    request_.reset();
     if (!outcome.status) ++failures_;
     outcome_ = std::move(outcome);
   }
 
   Options options_;
   Remotes remotes_;
-  IdlReplica replica_;
-  std::unique_ptr<IdlServerProbe> probe_;
+  std::unique_ptr<Replica> replica_;
+  std::unique_ptr<ServerProbe> probe_;
   long long waiting_since_ = 0;  // ms of the loop's clock: when the connection was lost, or first tried
   bool ever_followed_ = false;
 
-  IdlTxn txn_;
-  bool txn_lost_ = false;
-  long long txn_deadline_ = 0;
-  std::vector<Uuid> inserts_;
+  std::optional<Request> request_;  // in flight
+  long long deadline_ = 0;
   std::optional<Outcome> early_;  // known without the server, handed out by the next run() like any other
   std::optional<Outcome> outcome_;
 
@@ -227,7 +205,7 @@ class IdlDatabase::Impl {
   std::uint64_t failures_ = 0;
 };
 
-Result<std::unique_ptr<IdlDatabase>> IdlDatabase::open(Options options) {
+Result<std::unique_ptr<RemoteDatabase>> RemoteDatabase::open(Options options) {
   Result<Remotes> remotes = parse_remotes(options.remotes);
   if (!remotes) return forward_error(remotes);
   if (options.transaction_timeout.count() <= 0) {
@@ -237,25 +215,25 @@ Result<std::unique_ptr<IdlDatabase>> IdlDatabase::open(Options options) {
   if (remotes->any_tls) {
     if (Status status = check_tls(options); !status) return forward_error(status);
   }
-  Result<IdlReplica> replica = IdlReplica::open(options.database, options.columns);
+  Result<std::unique_ptr<Replica>> replica = Replica::open(options.database, options.columns);
   if (!replica) return forward_error(replica);
-  return std::unique_ptr<IdlDatabase>(
-      new IdlDatabase(std::make_unique<Impl>(std::move(options), *std::move(remotes), *std::move(replica))));
+  return std::unique_ptr<RemoteDatabase>(
+      new RemoteDatabase(std::make_unique<Impl>(std::move(options), *std::move(remotes), *std::move(replica))));
 }
 
-IdlDatabase::IdlDatabase(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-IdlDatabase::~IdlDatabase() = default;
+RemoteDatabase::RemoteDatabase(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+RemoteDatabase::~RemoteDatabase() = default;
 
-void IdlDatabase::run() { impl_->run(); }
-void IdlDatabase::wait() { impl_->wait(); }
-const Snapshot* IdlDatabase::snapshot() const { return impl_->replica().snapshot(); }
-std::uint64_t IdlDatabase::sequence() const { return impl_->replica().sequence(); }
-std::optional<RowChanges> IdlDatabase::changes_since(std::uint64_t sequence) const {
+void RemoteDatabase::run() { impl_->run(); }
+void RemoteDatabase::wait() { impl_->wait(); }
+const Snapshot* RemoteDatabase::snapshot() const { return impl_->replica().snapshot(); }
+std::uint64_t RemoteDatabase::sequence() const { return impl_->replica().sequence(); }
+std::optional<RowChanges> RemoteDatabase::changes_since(std::uint64_t sequence) const {
   return impl_->replica().changes_since(sequence);
 }
-Status IdlDatabase::commit(const Transaction& transaction) { return impl_->commit(transaction); }
-bool IdlDatabase::busy() const { return impl_->busy(); }
-std::optional<Outcome> IdlDatabase::take_outcome() { return impl_->take_outcome(); }
-DatabaseStatus IdlDatabase::status() const { return impl_->status(); }
+Status RemoteDatabase::commit(const Transaction& transaction) { return impl_->commit(transaction); }
+bool RemoteDatabase::busy() const { return impl_->busy(); }
+std::optional<Outcome> RemoteDatabase::take_outcome() { return impl_->take_outcome(); }
+DatabaseStatus RemoteDatabase::status() const { return impl_->status(); }
 
 }  // namespace ml2::ovsdb

@@ -1,6 +1,6 @@
-// idl_remotes: the remotes of a database as an operator writes them.
+// remotes: the remotes of a database as an operator writes them.
 //
-// Where in the walk: IdlDatabase::open() and the check of the ini.
+// Where in the walk: RemoteDatabase::open() and the check of the ini.
 // Threading: pure.
 // Failure: Invalid, naming the remote and what was expected.
 // What it does not do: no name resolution: a name that does not resolve now may do so later.

@@ -1,4 +1,4 @@
-#include "ovsdb/idl_server_error.h"
+#include "ovsdb/server_error.h"
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
-// IdlServerProbe: asks a server that answers but does not serve our database, why.
+// ServerProbe: asks a server that answers but does not serve our database, why.
 //
-// Where in the walk: IdlDatabase has one while it waits for a database for longer than a moment. It reads the database
+// Where in the walk: RemoteDatabase has one while it waits for a database for longer than a moment. It reads the database
 //   _Server (ovsdb-server(5)), which every server since Open vSwitch 2.9 has.
 // Threading: the thread of the poll loop.
 // Failure: finding() is empty when nothing is known.
@@ -11,13 +11,13 @@
 #include <string>
 #include <string_view>
 
-#include "ovsdb/idl_server_shim.h"
+#include "ovsdb/server_shim.h"
 
 namespace ml2::ovsdb {
 
-class IdlServerProbe {
+class ServerProbe {
  public:
-  IdlServerProbe(std::string database, const std::string& remotes);
+  ServerProbe(std::string database, const std::string& remotes);
 
   void run() { ml2_server_query_run(query_.get()); }
   void wait() { ml2_server_query_wait(query_.get()); }
@@ -33,7 +33,7 @@ class IdlServerProbe {
   std::unique_ptr<ml2_server_query, Close> query_;
 };
 
-// What the server's answer (see idl_server_shim.h) means for `database`.
+// What the server's answer (see server_shim.h) means for `database`.
 [[nodiscard]] std::string explain_databases(std::string_view answer, const std::string& database,
                                             const std::string& server);
 

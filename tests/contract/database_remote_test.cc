@@ -1,4 +1,4 @@
-// IdlDatabase and what only a real ovsdb-server has: timeouts, remotes, TLS, several databases.
+// RemoteDatabase and what only a real ovsdb-server has: timeouts, remotes, TLS, several databases.
 #include <gmock/gmock.h>
 
 #include <fstream>
@@ -7,8 +7,8 @@
 
 #include "datapath/base/poll_loop.h"
 #include "ovsdb/blocking.h"
-#include "ovsdb/idl_database.h"
 #include "ovsdb/ml2_rows.h"
+#include "ovsdb/remote_database.h"
 #include "ovsdb/vswitch.h"
 #include "tests/contract/database_server.h"
 
@@ -23,16 +23,16 @@ using ::testing::HasSubstr;
 constexpr const char* kMl2Schema = ML2_SOURCE_DIR "/ovsdb/ml2.ovsschema";
 constexpr const char* kVswitchSchema = "/usr/share/openvswitch/vswitch.ovsschema";
 
-IdlDatabase::Options ml2_options(const std::string& remotes) {
-  IdlDatabase::Options options;
+RemoteDatabase::Options ml2_options(const std::string& remotes) {
+  RemoteDatabase::Options options;
   options.database = "ML2";
   options.remotes = remotes;
   options.columns = ml2_columns();
   return options;
 }
 
-std::unique_ptr<IdlDatabase> open(IdlDatabase::Options options) {
-  auto opened = IdlDatabase::open(std::move(options));
+std::unique_ptr<RemoteDatabase> open(RemoteDatabase::Options options) {
+  auto opened = RemoteDatabase::open(std::move(options));
   EXPECT_TRUE(opened) << opened.error().message;
   return *std::move(opened);
 }
@@ -57,7 +57,7 @@ std::vector<Operation> insert_network(const std::string& name) {
   return {insert_row(row)};
 }
 
-class IdlDatabaseTest : public ::testing::Test {
+class RemoteDatabaseTest : public ::testing::Test {
  protected:
   void make_ml2() { must_run({"ovsdb-tool", "create", directory_ / "ml2.db", kMl2Schema}); }
   void make_vswitch() { must_run({"ovsdb-tool", "create", directory_ / "conf.db", kVswitchSchema}); }
@@ -66,9 +66,9 @@ class IdlDatabaseTest : public ::testing::Test {
   OvsdbServer server_{directory_};
 };
 
-TEST_F(IdlDatabaseTest, WrongOptionsAreRefusedWithAReason) {
-  const auto refused = [](IdlDatabase::Options options) {
-    const auto opened = IdlDatabase::open(std::move(options));
+TEST_F(RemoteDatabaseTest, WrongOptionsAreRefusedWithAReason) {
+  const auto refused = [](RemoteDatabase::Options options) {
+    const auto opened = RemoteDatabase::open(std::move(options));
     if (opened) return std::string("was not refused");
     EXPECT_EQ(opened.error().kind, ErrorKind::Invalid);
     return opened.error().message;
@@ -80,12 +80,12 @@ TEST_F(IdlDatabaseTest, WrongOptionsAreRefusedWithAReason) {
         << remote;
   }
   EXPECT_THAT(refused(ml2_options("ssl:127.0.0.1:6640")), HasSubstr("no private key file is set"));
-  IdlDatabase::Options tls = ml2_options("tcp:127.0.0.1:6640,ssl:127.0.0.1:6640");
+  RemoteDatabase::Options tls = ml2_options("tcp:127.0.0.1:6640,ssl:127.0.0.1:6640");
   tls.private_key = directory_ / "absent.pem";
   tls.certificate = tls.ca_certificate = tls.private_key;
   EXPECT_THAT(refused(tls), AllOf(HasSubstr("absent.pem"), HasSubstr("No such file")));
 
-  IdlDatabase::Options other = ml2_options("unix:/nowhere");
+  RemoteDatabase::Options other = ml2_options("unix:/nowhere");
   other.database = "OVN_Northbound";
   EXPECT_THAT(refused(other), HasSubstr("OVN_Northbound"));
   other = ml2_options("unix:/nowhere");
@@ -97,7 +97,7 @@ TEST_F(IdlDatabaseTest, WrongOptionsAreRefusedWithAReason) {
 }
 
 // After an upgrade of the program and before ml2-db upgrade.
-TEST_F(IdlDatabaseTest, ADatabaseThatLacksAColumnIsWrittenAllTheSame) {
+TEST_F(RemoteDatabaseTest, ADatabaseThatLacksAColumnIsWrittenAllTheSame) {
   std::ifstream in(kMl2Schema);
   std::string schema{std::istreambuf_iterator<char>(in), {}};
   const std::string column = "\"applied\": {\"type\": \"integer\"},";
@@ -124,7 +124,7 @@ TEST_F(IdlDatabaseTest, ADatabaseThatLacksAColumnIsWrittenAllTheSame) {
   EXPECT_THAT(set.status.error().message, AllOf(HasSubstr("applied"), HasSubstr("ml2-db upgrade")));
 }
 
-TEST_F(IdlDatabaseTest, WhyThereIsNoConnectionIsSaid) {
+TEST_F(RemoteDatabaseTest, WhyThereIsNoConnectionIsSaid) {
   const auto db = open(ml2_options(server_.remote()));
   const Status synced = wait_until_synced(*db, milliseconds(50));
   ASSERT_FALSE(synced);
@@ -132,7 +132,7 @@ TEST_F(IdlDatabaseTest, WhyThereIsNoConnectionIsSaid) {
   EXPECT_THAT(synced.error().message, AllOf(HasSubstr(server_.socket()), HasSubstr("No such file or directory")));
 }
 
-TEST_F(IdlDatabaseTest, AServerWithoutTheDatabaseIsSaidWithWhatToDo) {
+TEST_F(RemoteDatabaseTest, AServerWithoutTheDatabaseIsSaidWithWhatToDo) {
   make_vswitch();
   server_.add_file(directory_ / "conf.db");
   server_.start();
@@ -157,13 +157,13 @@ TEST_F(IdlDatabaseTest, AServerWithoutTheDatabaseIsSaidWithWhatToDo) {
   EXPECT_EQ(db->snapshot()->table("Network").size(), 1U);
 }
 
-TEST_F(IdlDatabaseTest, BothDatabasesOnOneServer) {
+TEST_F(RemoteDatabaseTest, BothDatabasesOnOneServer) {
   make_ml2();
   make_vswitch();
   server_.add_file(directory_ / "conf.db");
   server_.add_file(directory_ / "ml2.db");
   server_.start();
-  IdlDatabase::Options options;
+  RemoteDatabase::Options options;
   options.remotes = server_.remote();
   options.columns = vswitch_columns();
   const auto vswitch = open(std::move(options));
@@ -188,7 +188,7 @@ TEST_F(IdlDatabaseTest, BothDatabasesOnOneServer) {
                    {"interfaces", Datum::uuids({interface})},
                    {"tag", Datum::of(std::int64_t{4095})}}},
         RowInsert{"Interface", interface, {{"name", Datum::of("br-int")}, {"type", Datum::of("internal")}}}},
-       "database_idl_test: br-int"},
+       "database_remote_test: br-int"},
       seconds(30));
   ASSERT_TRUE(outcome.status) << outcome.status.error().message;
   const Vswitch now = read_vswitch(*vswitch->snapshot());
@@ -198,15 +198,15 @@ TEST_F(IdlDatabaseTest, BothDatabasesOnOneServer) {
   EXPECT_EQ(now.interface_port.at("br-int"), "br-int");
   EXPECT_EQ(now.port_bridge.at("br-int"), "br-int");
   EXPECT_THAT(run_command({"ovsdb-tool", "show-log", directory_ / "conf.db"}).output,
-              HasSubstr("database_idl_test: br-int"));
+              HasSubstr("database_remote_test: br-int"));
   EXPECT_TRUE(commit_and_wait(*ml2, {insert_network("n"), ""}, seconds(30)).status);
 }
 
-TEST_F(IdlDatabaseTest, ATransactionThatIsNotAnsweredIsGivenUp) {
+TEST_F(RemoteDatabaseTest, ATransactionThatIsNotAnsweredIsGivenUp) {
   make_ml2();
   server_.add_file(directory_ / "ml2.db");
   server_.start();
-  IdlDatabase::Options options = ml2_options(server_.remote());
+  RemoteDatabase::Options options = ml2_options(server_.remote());
   options.transaction_timeout = milliseconds(100);
   const auto db = open(std::move(options));
   ASSERT_TRUE(wait_until_synced(*db, seconds(30)));
@@ -226,7 +226,7 @@ TEST_F(IdlDatabaseTest, ATransactionThatIsNotAnsweredIsGivenUp) {
   EXPECT_TRUE(commit_and_wait(*db, {insert_network("next"), ""}, seconds(30)).status);
 }
 
-TEST_F(IdlDatabaseTest, ALostConnectionEndsWhatIsInFlight) {
+TEST_F(RemoteDatabaseTest, ALostConnectionEndsWhatIsInFlight) {
   make_ml2();
   server_.add_file(directory_ / "ml2.db");
   server_.start();
@@ -245,7 +245,7 @@ TEST_F(IdlDatabaseTest, ALostConnectionEndsWhatIsInFlight) {
   EXPECT_EQ(db->status().reconnects, 1U);
 }
 
-TEST_F(IdlDatabaseTest, AfterARestartUnchangedRowsKeepTheirPointersAndGoneOnesGo) {
+TEST_F(RemoteDatabaseTest, AfterARestartUnchangedRowsKeepTheirPointersAndGoneOnesGo) {
   make_ml2();
   server_.add_file(directory_ / "ml2.db");
   server_.start();
@@ -271,7 +271,7 @@ TEST_F(IdlDatabaseTest, AfterARestartUnchangedRowsKeepTheirPointersAndGoneOnesGo
   EXPECT_GT(db->sequence(), sequence);
 }
 
-TEST_F(IdlDatabaseTest, OnlyMonitoredColumnsAreReadAndWritten) {
+TEST_F(RemoteDatabaseTest, OnlyMonitoredColumnsAreReadAndWritten) {
   make_ml2();
   server_.add_file(directory_ / "ml2.db");
   server_.start();
@@ -281,7 +281,7 @@ TEST_F(IdlDatabaseTest, OnlyMonitoredColumnsAreReadAndWritten) {
   const Uuid uuid = std::get<RowInsert>(insert[0]).uuid;
   ASSERT_TRUE(commit_and_wait(*all, {insert, ""}, seconds(30)).status);
 
-  IdlDatabase::Options options = ml2_options(server_.remote());
+  RemoteDatabase::Options options = ml2_options(server_.remote());
   options.columns = {{"Network", {"mtu"}}};
   const auto some = open(std::move(options));
   ASSERT_TRUE(wait_until_synced(*some, seconds(30)));
@@ -301,7 +301,7 @@ TEST_F(IdlDatabaseTest, OnlyMonitoredColumnsAreReadAndWritten) {
   EXPECT_EQ(some->sequence(), sequence + 1);
 }
 
-TEST_F(IdlDatabaseTest, OfSeveralRemotesTheOneThatAnswersIsUsed) {
+TEST_F(RemoteDatabaseTest, OfSeveralRemotesTheOneThatAnswersIsUsed) {
   make_ml2();
   const int dead = free_port();
   const int alive = free_port();
@@ -315,11 +315,11 @@ TEST_F(IdlDatabaseTest, OfSeveralRemotesTheOneThatAnswersIsUsed) {
   EXPECT_TRUE(commit_and_wait(*db, {insert_network("n"), ""}, seconds(30)).status);
 }
 
-TEST_F(IdlDatabaseTest, FiveThousandPorts) {
+TEST_F(RemoteDatabaseTest, FiveThousandPorts) {
   make_vswitch();
   server_.add_file(directory_ / "conf.db");
   server_.start();
-  IdlDatabase::Options options;
+  RemoteDatabase::Options options;
   options.remotes = server_.remote();
   options.columns = vswitch_columns();
   const auto writer = open(options);
@@ -362,11 +362,11 @@ TEST_F(IdlDatabaseTest, FiveThousandPorts) {
   std::size_t kept = 0;
   for (const auto& [uuid, row] : before) kept += reader->snapshot()->table("Port").at(uuid) == row ? 1U : 0U;
   EXPECT_EQ(kept, 5000U);
-  EXPECT_EQ(reader->snapshot()->row("Bridge", bridge)->column("ports").keys.size(), 5001U);
+  EXPECT_EQ(reader->snapshot()->row("Bridge", bridge)->column("ports").size(), 5001U);
 }
 
 // TLS is last: libopenvswitch keeps the files for the process.
-class IdlDatabaseTlsTest : public IdlDatabaseTest {
+class RemoteDatabaseTlsTest : public RemoteDatabaseTest {
  protected:
   // A CA, and a certificate that it signed, as ovs-pki would lay them out.
   void make_ca(const std::string& name) {
@@ -390,14 +390,14 @@ class IdlDatabaseTlsTest : public IdlDatabaseTest {
   }
 };
 
-TEST_F(IdlDatabaseTlsTest, BothSidesAreVerified) {
+TEST_F(RemoteDatabaseTlsTest, BothSidesAreVerified) {
   make_ml2();
   make_ca("ca");
   make_ca("stranger");
   make_certificate("client", "ca");
   make_certificate("server", "ca");
   make_certificate("impostor", "stranger");
-  IdlDatabase::Options options;
+  RemoteDatabase::Options options;
   const int port = free_port();
   options = ml2_options("ssl:127.0.0.1:" + std::to_string(port));
   options.private_key = directory_ / "client-key.pem";
@@ -420,7 +420,7 @@ TEST_F(IdlDatabaseTlsTest, BothSidesAreVerified) {
 
   // Another database of the same process cannot have other files unnoticed.
   options.ca_certificate = directory_ / "stranger-cert.pem";
-  const auto other = IdlDatabase::open(options);
+  const auto other = RemoteDatabase::open(options);
   ASSERT_FALSE(other);
   EXPECT_THAT(other.error().message, HasSubstr("other TLS files"));
 }

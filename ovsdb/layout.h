@@ -1,0 +1,71 @@
+// Layout: the monitored tables and columns by name, by the numbers that cs_shim.h uses, and with their types.
+//
+// Where in the walk: made once when a RemoteDatabase is opened.
+// Threading: values.
+// Failure: lookups answer nullopt.
+// What it does not do: no ranges and enums: the server checks them.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ovsdb/database.h"
+#include "ovsdb/row.h"
+
+namespace ml2::ovsdb {
+
+struct ColumnType {
+  std::size_t key = 0;               // index in Atom
+  std::optional<std::size_t> value;  // the same, of a map
+  std::size_t n_min = 1, n_max = 1;
+  bool on_server = true;  // the server's schema has the column
+
+  // Of several values: a set or a map (as opposed to a scalar and an optional one).
+  [[nodiscard]] bool is_collection() const { return n_max > 1; }
+};
+
+struct TableLayout {
+  std::string name;
+  ColumnNames columns;
+  std::vector<ColumnType> types;  // of each column
+  bool is_root = true;            // rows of other tables go when nothing refers to them
+  bool is_singleton = false;      // has one row at most
+
+  [[nodiscard]] std::optional<std::size_t> column(std::string_view wanted) const {
+    const auto found = std::lower_bound(columns->begin(), columns->end(), wanted);
+    if (found == columns->end() || *found != wanted) return std::nullopt;
+    return static_cast<std::size_t>(found - columns->begin());
+  }
+};
+
+class Layout {
+ public:
+  Layout() = default;
+  // Without types yet.
+  explicit Layout(const MonitoredColumns& monitored) {
+    for (const auto& [name, columns] : monitored) {
+      std::vector<std::string> sorted = columns;
+      std::sort(sorted.begin(), sorted.end());
+      sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+      TableLayout& table = tables.emplace_back();
+      table.name = name;
+      table.types.resize(sorted.size());
+      table.columns = std::make_shared<const std::vector<std::string>>(std::move(sorted));
+    }
+  }
+
+  [[nodiscard]] const TableLayout* table(std::string_view name) const {
+    const auto found =
+        std::find_if(tables.begin(), tables.end(), [&](const auto& each) { return each.name == name; });
+    return found == tables.end() ? nullptr : &*found;
+  }
+
+  std::vector<TableLayout> tables;
+};
+
+}  // namespace ml2::ovsdb

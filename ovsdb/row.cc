@@ -1,0 +1,255 @@
+#include "ovsdb/row.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace ml2::ovsdb {
+namespace {
+
+// Packed: a number is a varint (7 bits a byte, the lowest first). A value: twice the number of keys, and one if it is a
+// map; then its keys, then a map's values. An atom: its index in Atom, then an integer or a real as 8 bytes, a boolean
+// as one, a string as its length and its bytes, a UUID as its 16.
+using Bytes = std::vector<std::uint8_t>;
+constexpr std::size_t kInteger = 0;
+constexpr std::size_t kReal = 1;
+constexpr std::size_t kBoolean = 2;
+constexpr std::size_t kString = 3;
+constexpr std::size_t kUuid = 4;
+static_assert(std::is_same_v<std::variant_alternative_t<kInteger, Atom>, std::int64_t>);
+static_assert(std::is_same_v<std::variant_alternative_t<kReal, Atom>, double>);
+static_assert(std::is_same_v<std::variant_alternative_t<kBoolean, Atom>, bool>);
+static_assert(std::is_same_v<std::variant_alternative_t<kString, Atom>, std::string>);
+static_assert(std::is_same_v<std::variant_alternative_t<kUuid, Atom>, Uuid>);
+
+void put_number(Bytes& out, std::size_t number) {
+  for (; number >= 0x80U; number >>= 7U) out.push_back(static_cast<std::uint8_t>(number | 0x80U));
+  out.push_back(static_cast<std::uint8_t>(number));
+}
+
+std::size_t take_number(const std::uint8_t*& in) {
+  std::size_t number = 0;
+  for (unsigned shift = 0;; shift += 7) {
+    const std::uint8_t byte = *in++;
+    number |= static_cast<std::size_t>(byte & 0x7fU) << shift;
+    if ((byte & 0x80U) == 0) return number;
+  }
+}
+
+template <class T>
+void put_raw(Bytes& out, const T& value) {
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(&value);
+  out.insert(out.end(), bytes, bytes + sizeof value);
+}
+
+template <class T>
+T take_raw(const std::uint8_t*& in) {
+  T value{};
+  std::memcpy(&value, in, sizeof value);
+  in += sizeof value;
+  return value;
+}
+
+std::string take_string(const std::uint8_t*& in) {
+  const std::size_t size = take_number(in);
+  std::string text(reinterpret_cast<const char*>(in), size);
+  in += size;
+  return text;
+}
+
+Uuid take_uuid(const std::uint8_t*& in) { return Uuid(take_raw<std::array<std::uint8_t, 16>>(in)); }
+
+Atom take_atom(const std::uint8_t*& in) {
+  switch (*in++) {
+    case kInteger: return take_raw<std::int64_t>(in);
+    case kReal: return take_raw<double>(in);
+    case kBoolean: return *in++ != 0;
+    case kString: return take_string(in);
+    default: return take_uuid(in);
+  }
+}
+
+// Where the one atom of a scalar of that type is; nullptr: it is none.
+const std::uint8_t* only(const std::uint8_t* packed, std::size_t type) {
+  return packed != nullptr && packed[0] == 2 && packed[1] == type ? packed + 2 : nullptr;
+}
+
+}  // namespace
+
+void ValuePacker::start(std::size_t keys, bool is_map) {
+  bytes_.clear();
+  put_number(bytes_, keys * 2 + (is_map ? 1 : 0));
+}
+void ValuePacker::add(std::int64_t integer) {
+  bytes_.push_back(kInteger);
+  put_raw(bytes_, integer);
+}
+void ValuePacker::add(double real) {
+  bytes_.push_back(kReal);
+  put_raw(bytes_, real);
+}
+void ValuePacker::add(bool boolean) {
+  bytes_.push_back(kBoolean);
+  bytes_.push_back(boolean ? 1 : 0);
+}
+void ValuePacker::add(std::string_view text) {
+  bytes_.push_back(kString);
+  put_number(bytes_, text.size());
+  bytes_.insert(bytes_.end(), text.begin(), text.end());
+}
+void ValuePacker::add(const Uuid& uuid) {
+  bytes_.push_back(kUuid);
+  bytes_.insert(bytes_.end(), uuid.bytes().begin(), uuid.bytes().end());
+}
+void ValuePacker::add(const Atom& atom) {
+  std::visit(
+      [&](const auto& value) {
+        using T = std::decay_t<decltype(value)>;
+        if constexpr (std::is_same_v<T, std::string>) {
+          add(std::string_view(value));
+        } else {
+          add(value);
+        }
+      },
+      atom);
+}
+
+std::size_t Value::size() const {
+  const std::uint8_t* in = packed_;
+  return in == nullptr ? 0 : take_number(in) / 2;
+}
+
+std::optional<std::int64_t> Value::integer() const {
+  const std::uint8_t* in = only(packed_, kInteger);
+  return in == nullptr ? std::nullopt : std::optional(take_raw<std::int64_t>(in));
+}
+std::optional<double> Value::real() const {
+  const std::uint8_t* in = only(packed_, kReal);
+  return in == nullptr ? std::nullopt : std::optional(take_raw<double>(in));
+}
+std::optional<bool> Value::boolean() const {
+  const std::uint8_t* in = only(packed_, kBoolean);
+  return in == nullptr ? std::nullopt : std::optional(*in != 0);
+}
+std::optional<std::string> Value::string() const {
+  const std::uint8_t* in = only(packed_, kString);
+  return in == nullptr ? std::nullopt : std::optional(take_string(in));
+}
+std::optional<Uuid> Value::uuid() const {
+  const std::uint8_t* in = only(packed_, kUuid);
+  return in == nullptr ? std::nullopt : std::optional(take_uuid(in));
+}
+
+Datum Value::datum() const {
+  Datum datum;
+  if (packed_ == nullptr) return datum;
+  const std::uint8_t* in = packed_;
+  const std::size_t header = take_number(in);
+  datum.keys.reserve(header / 2);
+  for (std::size_t i = 0; i < header / 2; ++i) datum.keys.push_back(take_atom(in));
+  if (header % 2 == 0) return datum;
+  datum.values.reserve(header / 2);
+  for (std::size_t i = 0; i < header / 2; ++i) datum.values.push_back(take_atom(in));
+  return datum;
+}
+
+RowColumns::RowColumns(const std::map<std::string, Datum>& columns) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : columns) {
+    append(names.size(), value);
+    names.push_back(name);
+  }
+  names_ = std::make_shared<const std::vector<std::string>>(std::move(names));
+}
+
+// The packed value; nullptr: no such column.
+const std::uint8_t* RowColumns::find(std::string_view name) const {
+  if (!names_) return nullptr;
+  const auto place = std::lower_bound(names_->begin(), names_->end(), name);
+  if (place == names_->end() || *place != name) return nullptr;
+  const auto wanted = static_cast<std::size_t>(place - names_->begin());
+  const std::uint8_t* in = bytes_.data();
+  const std::uint8_t* const end = in + bytes_.size();
+  while (in < end) {
+    const std::size_t column = take_number(in);
+    const std::size_t length = take_number(in);
+    if (column == wanted) return in;
+    if (column > wanted) return nullptr;
+    in += length;
+  }
+  return nullptr;
+}
+
+Value RowColumns::column(std::string_view name) const { return Value(find(name)); }
+bool RowColumns::contains(std::string_view name) const { return find(name) != nullptr; }
+
+void RowColumns::append(std::size_t column, const Datum& value) {
+  ValuePacker packer;
+  packer.start(value.keys.size(), !value.values.empty());
+  for (const Atom& atom : value.keys) packer.add(atom);
+  for (const Atom& atom : value.values) packer.add(atom);
+  append(column, packer);
+}
+
+void RowColumns::append(std::size_t column, const ValuePacker& value) {
+  put_number(bytes_, column);
+  put_number(bytes_, value.bytes_.size());
+  bytes_.insert(bytes_.end(), value.bytes_.begin(), value.bytes_.end());
+}
+
+void RowColumns::set(std::string_view name, const Datum& value) { replace(name, &value); }
+void RowColumns::erase(std::string_view name) { replace(name, nullptr); }
+
+void RowColumns::replace(std::string_view name, const Datum* value) {
+  std::vector<std::string> names = names_ ? *names_ : std::vector<std::string>();
+  const auto place = std::lower_bound(names.begin(), names.end(), name);
+  const auto wanted = static_cast<std::size_t>(place - names.begin());
+  const bool is_new = place == names.end() || *place != name;
+  if (is_new && value == nullptr) return;
+  const Bytes before = std::exchange(bytes_, {});
+  bool done = value == nullptr;
+  const auto put = [&] {
+    if (!std::exchange(done, true)) append(wanted, *value);
+  };
+  const std::uint8_t* in = before.data();
+  const std::uint8_t* const end = in + before.size();
+  while (in < end) {
+    std::size_t column = take_number(in);
+    const std::size_t length = take_number(in);
+    if (column >= wanted) put();
+    if (is_new && column >= wanted) ++column;
+    if (is_new || column != wanted) {
+      put_number(bytes_, column);
+      put_number(bytes_, length);
+      bytes_.insert(bytes_.end(), in, in + length);
+    }
+    in += length;
+  }
+  put();
+  if (!is_new) return;
+  names.emplace(names.begin() + static_cast<std::ptrdiff_t>(wanted), name);
+  names_ = std::make_shared<const std::vector<std::string>>(std::move(names));
+}
+
+std::map<std::string, Datum> RowColumns::all() const {
+  std::map<std::string, Datum> columns;
+  const std::uint8_t* in = bytes_.data();
+  const std::uint8_t* const end = in + bytes_.size();
+  while (in < end) {
+    const std::size_t column = take_number(in);
+    const std::size_t length = take_number(in);
+    columns.emplace((*names_)[column], Value(in).datum());
+    in += length;
+  }
+  return columns;
+}
+
+bool operator==(const RowColumns& a, const RowColumns& b) {
+  const bool same_names = a.names_ == b.names_ || (a.names_ && b.names_ && *a.names_ == *b.names_);
+  return same_names ? a.bytes_ == b.bytes_ : a.all() == b.all();
+}
+
+}  // namespace ml2::ovsdb
