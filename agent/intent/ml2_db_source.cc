@@ -89,7 +89,7 @@ void Ml2DbSource::write() {
                         .started_at = started_at_,
                         .now = unix_seconds(clock_.wall()),
                         .report_interval = options_.report_interval.count()};
-  std::string taken = name_taken(reading_.rows(), options_.node, *report_, stamp);
+  std::string taken = name_taken(reading_.rows(), options_.node, *report_, stamp, reading_.own_host());
   if (taken != name_taken_) {
     name_taken_ = std::move(taken);
     ++sequence_;  // so that it is told; what the intent says is the same
@@ -99,8 +99,8 @@ void Ml2DbSource::write() {
     next_heartbeat_ = now + options_.report_interval;  // look again then
     return;
   }
-  const ovsdb::Transaction transaction =
-      write_back(reading_.rows(), options_.node, *report_, stamp, ports_due_ ? &*ports_due_ : nullptr);
+  const ovsdb::Transaction transaction = write_back(reading_.rows(), options_.node, *report_, stamp,
+                                                    ports_due_ ? &*ports_due_ : nullptr, reading_.own_host());
   ports_due_.emplace();  // whether it was carried out, its outcome says
   write_due_ = false;
   next_heartbeat_ = now + options_.report_interval;

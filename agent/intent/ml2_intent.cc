@@ -212,6 +212,13 @@ std::string other_owner(const ovsdb::Ml2Rows& rows, const NodeConfig& node, cons
   return {};
 }
 
+// A host by its name; nullptr: there is none.
+const ovsdb::Ml2Host* find_host(const ovsdb::Ml2Rows& rows, const std::string& name) {
+  const auto found = std::find_if(rows.hosts.begin(), rows.hosts.end(),
+                                  [&](const auto& entry) { return entry.second.name == name; });
+  return found == rows.hosts.end() ? nullptr : &found->second;
+}
+
 // The VTEP endpoints of this node into `host`: what they shall be, against what its row refers to.
 void write_endpoints(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
                      const ovsdb::Ml2Host* old, ovsdb::Ml2Host& host, ovsdb::Transaction& transaction) {
@@ -251,11 +258,7 @@ void write_endpoints(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const N
 }
 
 void write_host(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report, const HostStamp& stamp,
-                ovsdb::Transaction& transaction) {
-  const ovsdb::Ml2Host* old = nullptr;
-  for (const auto& [uuid, host] : rows.hosts) {
-    if (host.name == node.host) old = &host;
-  }
+                const ovsdb::Ml2Host* old, ovsdb::Transaction& transaction) {
   ovsdb::Ml2Host host = old != nullptr ? *old : ovsdb::Ml2Host{.uuid = Uuid::random(), .name = node.host};
   host.agent_version = stamp.version;
   host.started_at = stamp.started_at;
@@ -341,29 +344,26 @@ Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node) {
 }
 
 std::string name_taken(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
-                       const HostStamp& stamp) {
+                       const HostStamp& stamp, const ovsdb::Ml2Host* own) {
   constexpr std::int64_t kMissed = 3;  // heartbeats; then whoever had the name is gone
-  for (const auto& [uuid, host] : rows.hosts) {
-    if (host.name != node.host) continue;
-    const auto owner = host.configurations.find("switch_id");
-    if (owner == host.configurations.end() || owner->second.empty() || report.switch_id.empty()) return {};
-    if (owner->second == report.switch_id) return {};
-    if (host.heartbeat + kMissed * host.report_interval < stamp.now) return {};
-    const auto address = host.configurations.find("tunneling_ip");
-    return fmt::format(
-        "another node reports as host {} (its local_ip: {}), which keeps the name: nothing of this node is written "
-        "to "
-        "the ML2 database; give one of the two another [DEFAULT] host",
-        node.host, address == host.configurations.end() ? "none" : text::printable(address->second, 60));
-  }
-  return {};
+  if (own == nullptr) own = find_host(rows, node.host);
+  if (own == nullptr) return {};
+  const auto owner = own->configurations.find("switch_id");
+  if (owner == own->configurations.end() || owner->second.empty() || report.switch_id.empty()) return {};
+  if (owner->second == report.switch_id) return {};
+  if (own->heartbeat + kMissed * own->report_interval < stamp.now) return {};
+  const auto address = own->configurations.find("tunneling_ip");
+  return fmt::format(
+      "another node reports as host {} (its local_ip: {}), which keeps the name: nothing of this node is written to "
+      "the ML2 database; give one of the two another [DEFAULT] host",
+      node.host, address == own->configurations.end() ? "none" : text::printable(address->second, 60));
 }
 
 ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
-                              const HostStamp& stamp, const std::set<Uuid>* ports) {
+                              const HostStamp& stamp, const std::set<Uuid>* ports, const ovsdb::Ml2Host* own) {
   ovsdb::Transaction transaction;
   transaction.comment = fmt::format("ml2-agent: {} reports", node.host);
-  write_host(rows, node, report, stamp, transaction);
+  write_host(rows, node, report, stamp, own != nullptr ? own : find_host(rows, node.host), transaction);
   const auto write_port = [&](const Uuid& id, const PortReport& port) {
     const auto row = rows.ports.find(id);
     if (row == rows.ports.end()) return;

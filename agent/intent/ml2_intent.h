@@ -37,14 +37,16 @@ struct HostStamp {
 
 // Another node reports under this node's host name, and its heartbeat is fresh: a sentence; empty when none does. The
 // one that was there first keeps the name; this one is not to write anything, or the two would take turns for ever.
+// `own`: this host's row, if the caller knows it; nullptr: it is looked for.
 [[nodiscard]] std::string name_taken(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
-                                     const HostStamp& stamp);
+                                     const HostStamp& stamp, const ovsdb::Ml2Host* own = nullptr);
 
 // What differs between the rows and the report: the host's own row, and status and status_reason of the ports bound
 // to it. Nothing else is ever written. The heartbeat alone is written when it is older than the report interval.
-// `ports`: of the report those that may differ from their rows; nullptr: any.
+// `ports`: of the report those that may differ from their rows; nullptr: any. `own`: as above.
 [[nodiscard]] ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const NodeConfig& node,
                                             const NodeReport& report, const HostStamp& stamp,
-                                            const std::set<Uuid>* ports = nullptr);
+                                            const std::set<Uuid>* ports = nullptr,
+                                            const ovsdb::Ml2Host* own = nullptr);
 
 }  // namespace ml2::intent

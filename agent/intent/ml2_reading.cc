@@ -36,6 +36,10 @@ Ml2Reading::News Ml2Reading::update(const ovsdb::Snapshot& snapshot,
 Ml2Reading::News Ml2Reading::read_all(const ovsdb::Snapshot& snapshot) {
   rows_ = ovsdb::read_ml2(snapshot);
   index_ = index_of(rows_, node_.host);
+  own_host_ = {};
+  for (const auto& [uuid, host] : rows_.hosts) {
+    if (host.name == node_.host) own_host_ = uuid;
+  }
   const Intent before = std::exchange(intent_, Intent{.node = node_, .complete = true});
   parts_.clear();
   problems_.clear();
@@ -47,9 +51,19 @@ Ml2Reading::News Ml2Reading::read_all(const ovsdb::Snapshot& snapshot) {
   return {.intent = changes_between(before, intent_), .ports = {}, .hosts = true, .all = true};
 }
 
+const ovsdb::Ml2Host* Ml2Reading::own_host() const {
+  const ovsdb::Ml2Host* row = find(rows_.hosts, own_host_);
+  return row != nullptr && row->name == node_.host ? row : nullptr;
+}
+
 // Reads one row, and notes which networks it concerns; false: all of them may be.
 bool Ml2Reading::read_row(const ovsdb::Snapshot& snapshot, const std::string& table, const Uuid& uuid,
                           Networks& dirty, News& news) {
+  if (table == "Port" && is_report_of_ours(snapshot, uuid)) {
+    ovsdb::read_ml2_row(snapshot, table, uuid, rows_);
+    news.ports.insert(uuid);
+    return true;
+  }
   dirty_of(table, uuid, dirty);
   if (const auto* port = find(rows_.ports, uuid); port != nullptr && table == "Port") index_.remove(*port);
   if (const auto* ip = find(rows_.fixed_ips, uuid); ip != nullptr && table == "Fixed_IP") index_.remove(*ip);
@@ -65,6 +79,7 @@ bool Ml2Reading::read_row(const ovsdb::Snapshot& snapshot, const std::string& ta
     const std::optional<ovsdb::Ml2Endpoint> before_end = end == nullptr ? std::nullopt : std::optional(*end);
     ovsdb::read_ml2_row(snapshot, table, uuid, rows_);
     const ovsdb::Ml2Host* now = find(rows_.hosts, uuid);
+    if (now != nullptr && now->name == node_.host) own_host_ = uuid;
     const bool own = (!before || before->name == node_.host) && (now == nullptr || now->name == node_.host);
     if (table == "Host") {
       news.hosts = news.hosts || own;
@@ -94,6 +109,25 @@ bool Ml2Reading::read_row(const ovsdb::Snapshot& snapshot, const std::string& ta
   if (const auto* subnet = find(rows_.subnets, uuid); subnet != nullptr && table == "Subnet") index_.add(*subnet);
   dirty_of(table, uuid, dirty);
   return true;
+}
+
+// Of a port that is bound nowhere else only the status differs, which this agent writes: it says what has become of the
+// intent, and nothing in the intent depends on it, but for which of two ports keeps what both have.
+bool Ml2Reading::is_report_of_ours(const ovsdb::Snapshot& snapshot, const Uuid& port) const {
+  const ovsdb::Ml2Port* before = find(rows_.ports, port);
+  if (before == nullptr) return false;
+  const auto part = parts_.find(before->network);
+  if (part == parts_.end() || part->second.has_twins) return false;
+  for (const Uuid& binding : referrers(index_.port_bindings, port)) {
+    if (rows_.bindings.at(binding).host != node_.host) return false;
+  }
+  ovsdb::Ml2Rows read;
+  ovsdb::read_ml2_row(snapshot, "Port", port, read);
+  const auto found = read.ports.find(port);
+  if (found == read.ports.end()) return false;
+  found->second.status = before->status;
+  found->second.status_reason = before->status_reason;
+  return found->second == *before;
 }
 
 // The networks that a row concerns, as rows_ and index_ have it now.
@@ -179,6 +213,7 @@ void Ml2Reading::install(const Uuid& network, NetworkIntent now, IntentChanges& 
     changes.problems = true;
   }
   part.problems = std::move(now.problems);
+  part.has_twins = now.has_twins;
   if (part.ports.empty() && part.remote.empty() && part.problems.empty()) {
     parts_.erase(network);
   } else {

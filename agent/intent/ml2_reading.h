@@ -37,6 +37,8 @@ class Ml2Reading {
 
   [[nodiscard]] const ovsdb::Ml2Rows& rows() const { return rows_; }
   [[nodiscard]] const Ml2Index& index() const { return index_; }
+  // This host's own row; nullptr: not there, or not known.
+  [[nodiscard]] const ovsdb::Ml2Host* own_host() const;
   [[nodiscard]] const Intent& intent() const { return intent_; }  // all zero until the first update()
 
  private:
@@ -45,12 +47,14 @@ class Ml2Reading {
     std::set<Uuid> ports;  // in ports or refused
     std::set<Segment> remote;
     std::set<std::string> problems;
+    bool has_twins = false;  // see NetworkIntent
   };
   using Networks = std::set<Uuid>;
 
   News read_all(const ovsdb::Snapshot& snapshot);
   bool read_row(const ovsdb::Snapshot& snapshot, const std::string& table, const Uuid& uuid, Networks& dirty,
                 News& news);
+  [[nodiscard]] bool is_report_of_ours(const ovsdb::Snapshot& snapshot, const Uuid& port) const;
   void dirty_of(const std::string& table, const Uuid& uuid, Networks& dirty) const;
   void dirty_port(const Uuid& port, Networks& dirty) const;
   void read_networks(const Networks& networks, IntentChanges& changes);
@@ -61,6 +65,7 @@ class Ml2Reading {
   NodeConfig node_;
   ovsdb::Ml2Rows rows_;
   Ml2Index index_;
+  Uuid own_host_;  // zero: not known
   Intent intent_;
   std::unordered_map<Uuid, Part> parts_;         // by network; those that have one
   std::map<std::string, std::size_t> problems_;  // of networks: in how many of them

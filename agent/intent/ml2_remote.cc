@@ -193,6 +193,7 @@ void read_neighbours(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const No
     }
   }
   const std::map<Uuid, std::string> twins = find_twins(ports);
+  here.has_twins = !twins.empty();
   for (const auto& [id, reason] : twins) {
     if (here.ports.erase(id) != 0) here.refused.insert_or_assign(id, reason);
   }

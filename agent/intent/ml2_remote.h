@@ -28,6 +28,7 @@ struct NetworkIntent {
   std::map<Uuid, Segment> segments;  // Segment rows that a port is bound to here
   std::map<Segment, RemoteSegment> remote;
   std::set<std::string> problems;
+  bool has_twins = false;  // a port has the MAC or an address of another
 };
 
 // The port's allowed_address_pairs; `own` is its MAC.

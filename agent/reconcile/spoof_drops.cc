@@ -36,7 +36,10 @@ std::string what_and_how(of::IntTable table, const std::string& since, const Uui
 void SpoofDrops::read(const std::map<of::FlowKey, of::FlowCounters>& counters, std::set<std::string>& news) {
   std::erase_if(counts_, [&](const auto& entry) {
     if (counters.contains(entry.first)) return false;
-    if (entry.second.rising) news.insert(entry.first.match);
+    if (entry.second.rising) {
+      news.insert(entry.first.match);
+      --rising_;
+    }
     return true;
   });
   const Monotonic now = clock_.now();
@@ -54,6 +57,7 @@ void SpoofDrops::read(const std::map<of::FlowKey, of::FlowCounters>& counters, s
     if (seen.packets == count.packets) continue;
     if (!count.rising) {
       count.rising = true;
+      ++rising_;
       count.before = count.packets;
       count.since = clock_.wall();
       news.insert(key.match);
@@ -87,10 +91,13 @@ std::set<std::string> SpoofDrops::run(of::Switch* of_switch) {
   std::set<std::string> news;
   active_ = of_switch != nullptr && of_switch->flows() != nullptr;
   const Monotonic now = clock_.now();
-  for (auto& [key, count] : counts_) {
-    if (!count.rising || now < count.last + kQuiet) continue;
-    count.rising = false;
-    news.insert(key.match);
+  if (rising_ != 0) {  // mostly none of thousands is
+    for (auto& [key, count] : counts_) {
+      if (!count.rising || now < count.last + kQuiet) continue;
+      count.rising = false;
+      --rising_;
+      news.insert(key.match);
+    }
   }
   if (!active_) {
     request_.reset();  // its answer was lost with the connection

@@ -12,6 +12,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -68,6 +69,7 @@ class SpoofDrops {
   std::optional<std::uint64_t> sum_;  // at the last reading one by one
   bool read_once_ = false;
   std::map<of::FlowKey, Count> counts_;
+  std::size_t rising_ = 0;  // how many of them are
 };
 
 }  // namespace ml2::reconcile
