@@ -304,11 +304,11 @@ static bool read_row(struct ml2_cs* cs, size_t number, const struct ovsdb_cs_row
       if (column == table->n_columns || n == table->n_columns) continue;
       const size_t first = cs->n_atoms;
       if (!read_value(cs, node->data, &table->columns[column]->type, &cs->values[n])) {
-        VLOG_WARN_RL(&rate_limit,
-                     "row " UUID_FMT
-                     " of table %s: column %s has another type than in our schema; it is "
-                     "left as it was",
-                     UUID_ARGS(&update->row_uuid), table->class->name, node->name);
+        vlog_rate_limit(&this_module, VLL_WARN, &rate_limit,
+                        "row " UUID_FMT
+                        " of table %s: column %s has another type than in our schema; it is "
+                        "left as it was",
+                        UUID_ARGS(&update->row_uuid), table->class->name, node->name);
         cs->n_atoms = first;
         continue;
       }
@@ -334,7 +334,8 @@ static void read_update(struct ml2_cs* cs, const struct ovsdb_cs_update_event* u
   struct ovsdb_error* error = ovsdb_cs_parse_db_update(update->table_updates, update->version, &db_update);
   if (error) {
     char* text = ovsdb_error_to_string_free(error);
-    VLOG_WARN_RL(&rate_limit, "an update of the database is left out and everything read anew: %s", text);
+    vlog_rate_limit(&this_module, VLL_WARN, &rate_limit,
+                    "an update of the database is left out and everything read anew: %s", text);
     free(text);
     ovsdb_cs_flag_inconsistency(cs->cs);
     return;
@@ -351,7 +352,8 @@ static void read_update(struct ml2_cs* cs, const struct ovsdb_cs_update_event* u
   events->end(aux);
   ovsdb_cs_db_update_destroy(db_update);
   if (!good) {
-    VLOG_WARN_RL(&rate_limit, "a change of a row that is not here: everything is read anew");
+    vlog_rate_limit(&this_module, VLL_WARN, &rate_limit,
+                    "a change of a row that is not here: everything is read anew");
     ovsdb_cs_flag_inconsistency(cs->cs);
   }
 }
@@ -401,7 +403,8 @@ const char* ml2_cs_last_error(const struct ml2_cs* cs) {
 bool ml2_cs_send(struct ml2_cs* cs, const char* params) {
   struct json* operations = json_from_string(params);
   if (operations->type != JSON_ARRAY) {  // a sentence about what is wrong with it
-    VLOG_ERR("a transaction is not sent: %s", operations->type == JSON_STRING ? json_string(operations) : params);
+    vlog(&this_module, VLL_ERR, "a transaction is not sent: %s",
+         operations->type == JSON_STRING ? json_string(operations) : params);
     json_destroy(operations);
     return false;
   }

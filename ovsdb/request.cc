@@ -59,11 +59,11 @@ class Builder {
     }
     // A verify is about what was read: it comes before what the same transaction writes; and what refers to a new row
     // comes after it.
-    for (const std::size_t round : {0, 1, 2}) {
+    for (const int round : {0, 1, 2}) {
       for (const Operation& operation : transaction.operations) {
         const bool verify = std::holds_alternative<RowVerify>(operation);
         const bool insert = std::holds_alternative<RowInsert>(operation);
-        if ((verify ? 0U : insert ? 1U : 2U) != round) continue;
+        if ((verify ? 0 : insert ? 1 : 2) != round) continue;
         if (Status status = std::visit(*this, operation); !status) return status;
       }
     }

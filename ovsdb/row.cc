@@ -187,10 +187,11 @@ Value RowColumns::column(std::string_view name) const { return Value(find(name))
 bool RowColumns::contains(std::string_view name) const { return find(name) != nullptr; }
 
 void RowColumns::append(std::size_t column, const Datum& value) {
+  const bool is_map = !value.values.empty() && value.values.size() == value.keys.size();
   ValuePacker packer;
-  packer.start(value.keys.size(), !value.values.empty());
+  packer.start(value.keys.size(), is_map);
   for (const Atom& atom : value.keys) packer.add(atom);
-  for (const Atom& atom : value.values) packer.add(atom);
+  for (std::size_t i = 0; is_map && i < value.values.size(); ++i) packer.add(value.values[i]);
   append(column, packer);
 }
 

@@ -77,7 +77,8 @@ class RowColumns {
 
   [[nodiscard]] Value column(std::string_view name) const;
   [[nodiscard]] bool contains(std::string_view name) const;
-  // Column number `column` of the names; in their order, each once; cheaper than set().
+  // Column number `column` of the names; in their order, each once; cheaper than set(). A datum that has not as many
+  // values as keys loses its values.
   void append(std::size_t column, const Datum& value);
   void append(std::size_t column, const ValuePacker& value);
   void set(std::string_view name, const Datum& value);

@@ -110,8 +110,9 @@ TEST(Ml2Rows, ReferencesToRowsThatAreNotThereReadAsNone) {
 
 TEST(Ml2Rows, ColumnsOfAnotherTypeKeepTheDefault) {
   Snapshot snapshot;
-  snapshot.tables["Network"][id(1)] = std::make_shared<Row>(
-      Row{id(1), {{"name", Datum::of(Atom(true))}, {"admin_state_up", Datum::none()}, {"mtu", Datum::of("1450")}}});
+  snapshot.tables["Network"][id(1)] = std::make_shared<Row>(Row{
+      id(1), RowColumns(std::map<std::string, Datum>{
+                 {"name", Datum::of(Atom(true))}, {"admin_state_up", Datum::none()}, {"mtu", Datum::of("1450")}})});
   const Ml2Network network = read_ml2(snapshot).networks.at(id(1));
   Ml2Network expected;
   expected.uuid = id(1);

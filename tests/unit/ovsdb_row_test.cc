@@ -11,7 +11,7 @@ namespace {
 Datum some_datum(std::mt19937& random) {
   const auto atom = [&](unsigned type) -> Atom {
     switch (type) {
-      case 0: return static_cast<std::int64_t>(random()) * (random() % 2 == 0 ? 1 : -4294967296LL);
+      case 0: return static_cast<std::int64_t>(std::uint64_t{random()} << (random() % 33));
       case 1: return static_cast<double>(random()) / 7;
       case 2: return random() % 2 == 0;
       case 3: return std::string(random() % 300, static_cast<char>(random()));
@@ -57,6 +57,14 @@ TEST(Row, WhatIsPutInComesOut) {
     }
     EXPECT_EQ(columns, RowColumns(expected)) << "the same, whoever made it, and by whatever list of names";
   }
+}
+
+TEST(Row, ValuesWithoutKeysAreDropped) {
+  RowColumns columns;
+  columns.set("odd", Datum{{std::string("a"), std::string("b")}, {std::string("1")}});
+  columns.set("zero", Datum{{}, {std::string("1")}});
+  EXPECT_EQ(columns.column("odd").datum(), Datum::strings({"a", "b"}));
+  EXPECT_TRUE(columns.column("zero").empty());
 }
 
 TEST(Row, WhatIsNotThereIsEmpty) {
