@@ -44,7 +44,7 @@ class Parser {
 
  private:
   void line(std::string_view text) {
-    if (!is_utf8(text)) {
+    if (!text::is_utf8(text)) {
       flush();
       skip_continuation_ = true;
       return error(line_, fmt::format("the line is not UTF-8: '{}'", text::printable(text, 60)));

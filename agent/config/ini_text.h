@@ -1,4 +1,4 @@
-// ini_text: white space and UTF-8 as oslo.config sees them, that is as Python's str does.
+// ini_text: white space as oslo.config sees it, that is as Python's str does.
 //
 // Where in the walk: below the parser and the types of agent/config; nobody else needs these rules.
 // Threading: pure functions.
@@ -15,7 +15,5 @@ namespace ml2::config {
 [[nodiscard]] std::string_view strip_left(std::string_view text);
 [[nodiscard]] std::string_view strip_right(std::string_view text);
 [[nodiscard]] std::string_view strip(std::string_view text);
-// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
-[[nodiscard]] bool is_utf8(std::string_view text);
 
 }  // namespace ml2::config

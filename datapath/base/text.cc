@@ -43,20 +43,32 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
+CodePoint decode_utf8(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i])); };
+  const auto tail = [&](std::size_t i) { return i < text.size() && (byte(i) & 0xc0U) == 0x80U; };
+  if (text.empty()) return {};
+  const std::uint32_t first = byte(0);
+  if (first < 0x80) return {first, 1};
+  if (first >= 0xc2 && first <= 0xdf && tail(1)) return {((first & 0x1fU) << 6) | (byte(1) & 0x3fU), 2};
+  if (first >= 0xe0 && first <= 0xef && tail(1) && tail(2)) {
+    const std::uint32_t value = ((first & 0x0fU) << 12) | ((byte(1) & 0x3fU) << 6) | (byte(2) & 0x3fU);
+    if (value < 0x800 || (value >= 0xd800 && value <= 0xdfff)) return {};
+    return {value, 3};
+  }
+  if (first >= 0xf0 && first <= 0xf4 && tail(1) && tail(2) && tail(3)) {
+    const std::uint32_t value =
+        ((first & 0x07U) << 18) | ((byte(1) & 0x3fU) << 12) | ((byte(2) & 0x3fU) << 6) | (byte(3) & 0x3fU);
+    if (value < 0x10000 || value > 0x10ffff) return {};
+    return {value, 4};
+  }
+  return {};
+}
+
 bool is_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto first = static_cast<unsigned char>(text[i++]);
-    if (first < 0x80) continue;
-    const std::size_t more = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : 1;
-    if (first < 0xc2 || first > 0xf4 || text.size() - i < more) return false;
-    std::uint32_t point = first & (0x3fU >> more);
-    for (std::size_t j = 0; j < more; ++j) {
-      const auto next = static_cast<unsigned char>(text[i++]);
-      if ((next & 0xc0U) != 0x80) return false;
-      point = point << 6U | (next & 0x3fU);
-    }
-    const std::uint32_t least = more == 3 ? 0x10000 : more == 2 ? 0x800 : 0x80;
-    if (point < least || point > 0x10ffff || (point >= 0xd800 && point <= 0xdfff)) return false;
+  while (!text.empty()) {
+    const CodePoint c = decode_utf8(text);
+    if (c.size == 0) return false;
+    text.remove_prefix(c.size);
   }
   return true;
 }

@@ -4,6 +4,7 @@
 // What it does not do: no oslo.config rules: those live in agent/config.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,7 +22,13 @@ namespace ml2::text {
 [[nodiscard]] std::optional<std::int64_t> to_int(std::string_view text);
 // `text` made fit for a terminal or a log: control characters as \xNN, cut after `limit` bytes with "...".
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 200);
-// Well-formed UTF-8 (RFC 3629): what JSON and OVSDB take as a string.
+struct CodePoint {
+  std::uint32_t value = 0;
+  std::size_t size = 0;  // bytes; 0 when the bytes are not UTF-8
+};
+// The first of `text`. RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
+[[nodiscard]] CodePoint decode_utf8(std::string_view text);
+// All of it: what JSON and OVSDB take as a string.
 [[nodiscard]] bool is_utf8(std::string_view text);
 // The word of `known` nearest to `word` (Levenshtein distance at most 1/3 of its length); nullopt when none is near.
 [[nodiscard]] std::optional<std::string> nearest(std::string_view word, const std::vector<std::string>& known);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "datapath/base/check.h"
+#include "datapath/base/text.h"
 
 namespace ml2::ovsdb {
 namespace {
@@ -102,28 +103,6 @@ Atom default_atom(const BaseType& base) {
   return zero;
 }
 
-bool is_utf8(const std::string& text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    std::size_t more = 0;
-    if (lead >= 0xf0 && lead < 0xf5) {
-      more = 3;
-    } else if (lead >= 0xe0 && lead < 0xf0) {
-      more = 2;
-    } else if (lead >= 0xc2 && lead < 0xe0) {
-      more = 1;
-    } else if (lead >= 0x80) {
-      return false;
-    }
-    if (i + more >= text.size()) return false;
-    for (std::size_t j = 1; j <= more; ++j) {
-      if ((static_cast<unsigned char>(text[i + j]) & 0xc0U) != 0x80U) return false;
-    }
-    i += more + 1;
-  }
-  return true;
-}
-
 Status check_atom(const Atom& atom, const BaseType& base) {
   const std::string shown = Datum::of(atom).to_string();
   if (!base.choices.empty() && std::find(base.choices.begin(), base.choices.end(), atom) == base.choices.end()) {
@@ -144,7 +123,7 @@ Status check_atom(const Atom& atom, const BaseType& base) {
           fmt::format("{} is not in the valid range {} to {} (inclusive)", shown, base.min_real, base.max_real));
     }
   } else if (const auto* string = std::get_if<std::string>(&atom)) {
-    if (!is_utf8(*string)) return invalid(fmt::format("{} is not a valid UTF-8 string", shown));
+    if (!text::is_utf8(*string)) return invalid(fmt::format("{} is not a valid UTF-8 string", shown));
     if (string->size() < base.min_length || string->size() > base.max_length) {
       return invalid(fmt::format("{} length {} is outside the allowed range", shown, string->size()));
     }

@@ -3,6 +3,7 @@
 
 #include "agent/config/ini_file.h"
 #include "agent/config/ini_text.h"
+#include "datapath/base/text.h"
 
 namespace ml2::config {
 namespace {
@@ -129,10 +130,10 @@ TEST(IniFile, AnEmptyTextIsAnEmptyFile) {
 }
 
 TEST(IniText, KnowsUtf8) {
-  EXPECT_TRUE(is_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
+  EXPECT_TRUE(text::is_utf8("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
   for (const char* bad :
        {"\xc0\x80", "\xed\xa0\x80", "\xf5\x80\x80\x80", "\x80", "\xe2\x82", "\xe0\x80\x80", "\xf0\x80\x80\x80"}) {
-    EXPECT_FALSE(is_utf8(bad));
+    EXPECT_FALSE(text::is_utf8(bad));
   }
   EXPECT_EQ(strip(" \t\xe3\x80\x80x\xe2\x80\xa8\x1c "), "x");
   EXPECT_EQ(strip("\xa0x\x80"), "\xa0x\x80") << "bytes that are not UTF-8 stay";
