@@ -26,17 +26,6 @@ class CaptureTest : public testing::Test {
     EXPECT_TRUE(filter) << (filter ? "" : filter.error().message);
     return filter && matches(*filter, rig_.program.tables(), port, direction, frame.data(), frame.size());
   }
-  static Bytes in_vxlan(const Bytes& inner, std::uint32_t vni) {
-    vxlan::Outer outer;
-    set_mac(outer.destination_mac, "02:00:00:00:00:01");
-    set_ip(outer.source, "192.0.2.2");
-    set_ip(outer.destination, "192.0.2.1");
-    const vxlan::Header header = vxlan::prepare(outer);
-    Bytes packet(header.bytes + vxlan::Header::kSize - header.length, header.bytes + vxlan::Header::kSize);
-    packet.insert(packet.end(), inner.begin(), inner.end());
-    vxlan::patch<false>(header, packet.data(), inner.size(), 55555, vni);
-    return packet;
-  }
   Rig rig_{Isa::Scalar};
 };
 
@@ -86,13 +75,13 @@ TEST_F(CaptureTest, SegmentsAreKnownByPortTagAndVni) {
   EXPECT_TRUE(match("segment=6", 3, with_tag(frame, 60)));
   EXPECT_FALSE(match("segment=6", 3, with_tag(frame, 61)));
   EXPECT_FALSE(match("segment=6", 3, frame));
-  EXPECT_TRUE(match("segment=6", 9, in_vxlan(frame, 1001)));
-  EXPECT_FALSE(match("segment=5", 9, in_vxlan(frame, 1001)));
+  EXPECT_TRUE(match("segment=6", 9, tunnel_packet(frame, 1001)));
+  EXPECT_FALSE(match("segment=5", 9, tunnel_packet(frame, 1001)));
   EXPECT_FALSE(match("segment=5", 77, frame));
 }
 
 TEST_F(CaptureTest, WhatIsWithinVxlanCountsToo) {
-  const Bytes packet = in_vxlan(ipv4_frame(kVm2, kVm1), 1000);
+  const Bytes packet = tunnel_packet(ipv4_frame(kVm2, kVm1), 1000);
   EXPECT_TRUE(match("ip=192.0.2.2", 9, packet));
   EXPECT_TRUE(match("ip=10.0.0.2", 9, packet));
   EXPECT_TRUE(match("mac=fa:16:3e:00:00:01 ip=10.0.0.1", 9, packet));

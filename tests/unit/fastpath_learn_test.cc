@@ -31,17 +31,7 @@ class LearnTest : public testing::TestWithParam<Isa> {
     const Applied applied = rig_.program.apply(batch_);
     ASSERT_TRUE(applied.refused.empty()) << applied.refused.front();
   }
-  void from_vtep(const char* remote, const Bytes& inner) {
-    vxlan::Outer outer;
-    set_mac(outer.destination_mac, "02:00:00:00:00:01");
-    set_ip(outer.source, remote);
-    set_ip(outer.destination, "192.0.2.1");
-    const vxlan::Header header = vxlan::prepare(outer);
-    Bytes packet(header.bytes + vxlan::Header::kSize - header.length, header.bytes + vxlan::Header::kSize);
-    packet.insert(packet.end(), inner.begin(), inner.end());
-    vxlan::patch<false>(header, packet.data(), inner.size(), 55555, 1000);
-    rig_.run(9, {packet});
-  }
+  void from_vtep(const char* remote, const Bytes& inner) { rig_.run(9, {tunnel_packet(inner, 1000, remote)}); }
   // Where a frame to this station goes, from port 2: a port's id, 0 when it is flooded.
   unsigned way_to(const char* mac) {
     const auto out = rig_.run(2, {ipv4_frame(mac, "fa:16:3e:00:00:02")});

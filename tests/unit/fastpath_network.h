@@ -50,25 +50,6 @@ class WalkTest : public testing::TestWithParam<Isa> {
     const Applied applied = rig_.program.apply(batch_);
     ASSERT_TRUE(applied.refused.empty()) << applied.refused.front();
   }
-  // A VXLAN packet to our uplink 9 with this inner frame.
-  static Bytes from_vtep(const Bytes& inner, std::uint32_t vni, const char* remote = "192.0.2.2") {
-    vxlan::Outer outer;
-    set_mac(outer.source_mac, "02:00:00:00:00:02");
-    set_mac(outer.destination_mac, "02:00:00:00:00:01");
-    std::uint8_t ours[16];
-    outer.ipv6 = set_ip(outer.source, remote);
-    set_ip(ours, outer.ipv6 ? "2001:db8::1" : "192.0.2.1");
-    std::memcpy(outer.destination, ours, 16);
-    const vxlan::Header header = vxlan::prepare(outer);
-    Bytes packet(header.bytes + vxlan::Header::kSize - header.length, header.bytes + vxlan::Header::kSize);
-    packet.insert(packet.end(), inner.begin(), inner.end());
-    if (outer.ipv6) {
-      vxlan::patch<true>(header, packet.data(), inner.size(), 55555, vni);
-    } else {
-      vxlan::patch<false>(header, packet.data(), inner.size(), 55555, vni);
-    }
-    return packet;
-  }
   // Sums of IPv4 header and UDP (0 or right), as a receiver checks them.
   static void expect_sums(const Bytes& packet) {
     const std::uint8_t* ip = packet.data() + 14;

@@ -87,6 +87,26 @@ inline Bytes ipv4_frame(const char* to, const char* from, const char* source = "
   return frame;
 }
 
+// A VXLAN packet to an uplink of ours (02:00:00:00:00:01, 192.0.2.1 or 2001:db8::1) with this inner frame.
+inline Bytes tunnel_packet(const Bytes& inner, std::uint32_t vni, const char* remote = "192.0.2.2",
+                           std::uint16_t vlan = 0) {
+  vxlan::Outer outer;
+  set_mac(outer.source_mac, "02:00:00:00:00:02");
+  set_mac(outer.destination_mac, "02:00:00:00:00:01");
+  outer.ipv6 = set_ip(outer.source, remote);
+  set_ip(outer.destination, outer.ipv6 ? "2001:db8::1" : "192.0.2.1");
+  outer.vlan = vlan;
+  const vxlan::Header header = vxlan::prepare(outer);
+  Bytes packet(header.bytes + vxlan::Header::kSize - header.length, header.bytes + vxlan::Header::kSize);
+  packet.insert(packet.end(), inner.begin(), inner.end());
+  if (outer.ipv6) {
+    vxlan::patch<true>(header, packet.data(), inner.size(), 55555, vni);
+  } else {
+    vxlan::patch<false>(header, packet.data(), inner.size(), 55555, vni);
+  }
+  return packet;
+}
+
 inline Bytes with_tag(Bytes frame, std::uint16_t vlan) {
   const std::uint8_t tag[4] = {0x81, 0x00, static_cast<std::uint8_t>(vlan >> 8U), static_cast<std::uint8_t>(vlan)};
   frame.insert(frame.begin() + 12, std::begin(tag), std::end(tag));

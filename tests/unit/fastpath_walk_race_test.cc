@@ -49,18 +49,6 @@ Batch network(std::uint64_t round) {
   return batch;
 }
 
-Bytes tunnel_packet(const Bytes& inner, std::uint32_t vni, const char* remote) {
-  vxlan::Outer outer;
-  set_mac(outer.destination_mac, "02:00:00:00:00:01");
-  set_ip(outer.source, remote);
-  set_ip(outer.destination, "192.0.2.1");
-  const vxlan::Header header = vxlan::prepare(outer);
-  Bytes packet(header.bytes + vxlan::Header::kSize - header.length, header.bytes + vxlan::Header::kSize);
-  packet.insert(packet.end(), inner.begin(), inner.end());
-  vxlan::patch<false>(header, packet.data(), inner.size(), 55555, vni);
-  return packet;
-}
-
 struct Traffic {
   PortIndex from;
   Bytes frame;

@@ -135,21 +135,21 @@ TEST_P(WalkTest, AFlowKeepsItsUdpPortAndFlowsDiffer) {
 
 TEST_P(WalkTest, DecapsulatesBothFamilies) {
   const Bytes frame = ipv4_frame(kVm1, kRemote);
-  const Out out = rig_.one(9, from_vtep(frame, 1000));
+  const Out out = rig_.one(9, tunnel_packet(frame, 1000));
   EXPECT_EQ(out.port, 1);
   EXPECT_EQ(out.bytes, frame);
   EXPECT_EQ(rig_.counters().from_vteps[rig_.program.output_of_vtep(7)].packets, 1U);
-  const Out six = rig_.one(10, from_vtep(frame, 1000, "2001:db8::2"));
+  const Out six = rig_.one(10, tunnel_packet(frame, 1000, "2001:db8::2"));
   EXPECT_EQ(six.port, 1);
   EXPECT_EQ(six.bytes, frame);
   // To a trunk: out of the tunnel, into a tag.
   const Bytes to_trunk = ipv4_frame("fa:16:3e:00:00:33", kRemote);
-  EXPECT_EQ(rig_.one(9, from_vtep(to_trunk, 1000)).bytes, with_tag(to_trunk, 50));
+  EXPECT_EQ(rig_.one(9, tunnel_packet(to_trunk, 1000)).bytes, with_tag(to_trunk, 50));
 }
 
 TEST_P(WalkTest, ReservedBitsAreIgnoredAndTheIFlagIsNot) {
   const Bytes frame = ipv4_frame(kVm1, kRemote);
-  Bytes packet = from_vtep(frame, 1000);
+  Bytes packet = tunnel_packet(frame, 1000);
   packet[42] = 0xff;
   packet[43] = packet[44] = packet[45] = packet[49] = 0xff;
   EXPECT_EQ(rig_.one(9, packet).bytes, frame);
@@ -159,7 +159,7 @@ TEST_P(WalkTest, ReservedBitsAreIgnoredAndTheIFlagIsNot) {
 
 TEST_P(WalkTest, EveryFaultOfTheOuterHeaderHasItsReason) {
   const Bytes frame = ipv4_frame(kVm1, kRemote);
-  const Bytes good = from_vtep(frame, 1000);
+  const Bytes good = tunnel_packet(frame, 1000);
   const auto fix_sum = [](Bytes& packet) {
     wire::store16(packet.data() + 24, 0);
     wire::store_raw(packet.data() + 24, wire::checksum_fold(wire::checksum_add(0, packet.data() + 14, 20)));
@@ -188,29 +188,29 @@ TEST_P(WalkTest, EveryFaultOfTheOuterHeaderHasItsReason) {
   wire::store16(packet.data() + 40, 0x1234);
   expect_drop(9, packet, Drop::OuterUdpChecksum);
 
-  expect_drop(9, from_vtep(frame, 1001), Drop::UnknownVni);
-  expect_drop(9, from_vtep(frame, 0), Drop::UnknownVni);
-  expect_drop(9, from_vtep(frame, 1000, "192.0.2.77"), Drop::UnknownVtep);
-  expect_drop(9, from_vtep(Bytes(frame.begin(), frame.begin() + 13), 1000), Drop::InnerTruncated);
-  expect_drop(9, from_vtep(with_tag(frame, 7), 1000), Drop::InnerVlan);
-  expect_drop(9, from_vtep(ipv4_frame(kRemote, kVm1), 1000), Drop::TunnelToTunnel);
+  expect_drop(9, tunnel_packet(frame, 1001), Drop::UnknownVni);
+  expect_drop(9, tunnel_packet(frame, 0), Drop::UnknownVni);
+  expect_drop(9, tunnel_packet(frame, 1000, "192.0.2.77"), Drop::UnknownVtep);
+  expect_drop(9, tunnel_packet(Bytes(frame.begin(), frame.begin() + 13), 1000), Drop::InnerTruncated);
+  expect_drop(9, tunnel_packet(with_tag(frame, 7), 1000), Drop::InnerVlan);
+  expect_drop(9, tunnel_packet(ipv4_frame(kRemote, kVm1), 1000), Drop::TunnelToTunnel);
 }
 
 // RFC 7348: a checksum that is there and right is accepted; IPv4 options and Ethernet's padding do no harm.
 TEST_P(WalkTest, UnusualButRightPacketsPass) {
   const Bytes frame = ipv4_frame(kVm1, kRemote);
-  Bytes packet = from_vtep(frame, 1000);
+  Bytes packet = tunnel_packet(frame, 1000);
   std::uint64_t sum = wire::checksum_add(std::uint64_t{17} << 8U, packet.data() + 26, 8);
   sum += wire::load_raw<std::uint16_t>(packet.data() + 38);
   wire::store_raw(packet.data() + 40,
                   wire::checksum_fold(wire::checksum_add(sum, packet.data() + 34, packet.size() - 34)));
   EXPECT_EQ(rig_.one(9, packet).bytes, frame);
 
-  packet = from_vtep(frame, 1000);
+  packet = tunnel_packet(frame, 1000);
   packet.resize(packet.size() + 9, 0xaa);
   EXPECT_EQ(rig_.one(9, packet).bytes, frame);
 
-  packet = from_vtep(frame, 1000);
+  packet = tunnel_packet(frame, 1000);
   packet[14] = 0x46;
   wire::store16(packet.data() + 16, static_cast<std::uint16_t>(wire::load16(packet.data() + 16) + 4));
   const Bytes options = {1, 1, 1, 0};
@@ -229,7 +229,7 @@ TEST_P(WalkTest, WhatIsNotOursGoesToTheHostAndBack) {
   EXPECT_EQ(rig_.one(20, host).port, 9);
   expect_drop(10, host, Drop::NotOurs);  // an uplink without an exception path
   // VXLAN to another host's MAC or address is not ours either.
-  Bytes other = from_vtep(ipv4_frame(kVm1, kRemote), 1000);
+  Bytes other = tunnel_packet(ipv4_frame(kVm1, kRemote), 1000);
   other[5] ^= 1;
   EXPECT_EQ(rig_.one(9, other).port, 20);
 }
@@ -253,7 +253,7 @@ TEST_P(WalkTest, BroadcastsGoToAllOthersOnce) {
   }
   EXPECT_EQ(seen, (std::map<PortIndex, int>{{2, 1}, {3, 1}, {9, 2}}));
   seen.clear();
-  for (const Out& out : rig_.run(9, {from_vtep(frame, 1000)})) ++seen[out.port];
+  for (const Out& out : rig_.run(9, {tunnel_packet(frame, 1000)})) ++seen[out.port];
   EXPECT_EQ(seen, (std::map<PortIndex, int>{{1, 1}, {2, 1}, {3, 1}}));  // no VTEP
   expect_drop(4, frame, Drop::NoReceivers);
 }
@@ -279,8 +279,8 @@ TEST_P(WalkTest, TheSameAddressesInTwoSegmentsNeverMix) {
   // kRemote is VTEP 7's in segment 5 and port 4's in segment 11.
   EXPECT_EQ(rig_.one(4, ipv4_frame(kVm1, kVm2)).dropped, true);
   EXPECT_EQ(rig_.one(1, ipv4_frame(kRemote, kVm1)).port, 9);
-  EXPECT_EQ(rig_.one(9, from_vtep(ipv4_frame(kRemote, kVm1), 11)).port, 4);
-  EXPECT_EQ(rig_.one(9, from_vtep(ipv4_frame(kVm1, kVm2), 0xfffffe)).port, 3);
+  EXPECT_EQ(rig_.one(9, tunnel_packet(ipv4_frame(kRemote, kVm1), 11)).port, 4);
+  EXPECT_EQ(rig_.one(9, tunnel_packet(ipv4_frame(kVm1, kVm2), 0xfffffe)).port, 3);
 }
 
 TEST_P(WalkTest, AFlushedSegmentForgetsAtOnce) {
@@ -316,9 +316,9 @@ TEST_P(WalkTest, EveryTruncationIsCounted) {
   apply();
   const Bytes inner = ipv4_frame(kVm1, kRemote);
   const std::vector<std::pair<PortIndex, Bytes>> packets = {
-      {9, from_vtep(inner, 1000)}, {10, from_vtep(inner, 1000, "2001:db8::2")},
-      {3, with_tag(inner, 50)},    {3, with_tag(with_tag(inner, 50), 50)},
-      {1, ipv4_frame(kVm2, kVm1)}, {9, from_vtep(from_vtep(inner, 1000), 1000)}};
+      {9, tunnel_packet(inner, 1000)}, {10, tunnel_packet(inner, 1000, "2001:db8::2")},
+      {3, with_tag(inner, 50)},        {3, with_tag(with_tag(inner, 50), 50)},
+      {1, ipv4_frame(kVm2, kVm1)},     {9, tunnel_packet(tunnel_packet(inner, 1000), 1000)}};
   std::uint64_t sent = 0;
   for (const auto& [port, packet] : packets) {
     for (std::size_t length = 0; length <= packet.size(); ++length) {
@@ -339,7 +339,7 @@ TEST_P(WalkTest, RandomFramesAreAllAccountedFor) {
   batch_.ports.put[0].spoof_check = 1;
   batch_.segments.put[0].answer_neighbours = 1;
   apply();
-  const Bytes good = from_vtep(ipv4_frame(kVm1, kRemote), 1000);
+  const Bytes good = tunnel_packet(ipv4_frame(kVm1, kRemote), 1000);
   for (int i = 0; i < 20000; ++i) {
     Bytes packet = random() % 2 == 0 ? good : with_tag(ipv4_frame(kVm2, kVm1), 50);
     for (unsigned flips = random() % 4; flips > 0; --flips)
