@@ -13,7 +13,6 @@
 #include "datapath/base/poll_loop.h"
 #include "datapath/base/text.h"
 #include "datapath/compile/compile.h"
-#include "datapath/openflow/match.h"
 #include "datapath/openflow/pipeline.h"
 
 namespace ml2::control {
@@ -82,11 +81,10 @@ json flow_json(const Reconciler& reconciler, const std::string& bridge, const of
           {"actions", body.actions}};
 }
 
-// The match of the flows that are of all frames of the port; no flow's own when it has no OpenFlow port.
+// The match of the port's drop flows; empty when it has none.
 std::string from_port(const Reconciler& reconciler, const Uuid& id) {
   const auto state = reconciler.desired().port_states.find(id);
-  if (state == reconciler.desired().port_states.end() || !state->second.ofport) return "none";
-  return of::Match().in_port(*state->second.ofport).text();
+  return state == reconciler.desired().port_states.end() ? "" : reconcile::SpoofDrops::match_of(state->second);
 }
 
 // The flows of the port and of its segment on each bridge: what is in the switch with its counters, what is missing.

@@ -6,15 +6,12 @@
 #include <utility>
 
 #include "agent/reconcile/plan_text.h"
-#include "agent/reconcile/port_reports.h"
 #include "agent/reconcile/repairs.h"
-#include "agent/reconcile/wired_marks.h"
 #include "datapath/base/log.h"
 #include "datapath/base/poll_loop.h"
 #include "datapath/compile/compile.h"
 #include "datapath/diff/diff.h"
 #include "datapath/openflow/codec.h"
-#include "datapath/openflow/match.h"
 
 namespace ml2::reconcile {
 namespace {
@@ -36,11 +33,6 @@ std::set<IpAddress> addresses_of(const nl::Snapshot& snapshot) {
 std::size_t count(const of::Bundle& bundle, of::FlowMod::Command command) {
   return static_cast<std::size_t>(std::count_if(bundle.mods.begin(), bundle.mods.end(),
                                                 [&](const of::FlowMod& mod) { return mod.command == command; }));
-}
-
-// The match of the port's flows that anti-spoofing counts with; empty when it has none.
-std::string from_port(const PortState& state) {
-  return state.ofport ? of::Match().in_port(*state.ofport).text() : std::string();
 }
 
 }  // namespace
@@ -395,119 +387,6 @@ std::map<std::string, of::Switch*> Reconciler::switches() const {
   std::map<std::string, of::Switch*> result;
   for (const auto& [name, bridge] : bridges_) result[name] = bridge.of_switch.get();
   return result;
-}
-
-// Ports of which anti-spoofing has begun or ceased to drop something are judged again.
-void Reconciler::watch_drops() {
-  const auto bridge = bridges_.find(node_.integration_bridge);
-  const bool any = mode_ == Mode::Act && node_.anti_spoofing && active_ports_ > 0 && bridge != bridges_.end();
-  const std::set<std::string> news = spoof_drops_.run(any ? bridge->second.of_switch.get() : nullptr);
-  if (news.empty()) return;
-  for (const auto& [id, state] : desired().port_states) {
-    if (news.contains(from_port(state))) on_their_way_.insert(id);
-  }
-  dirty_ = true;
-}
-
-std::uint64_t Reconciler::spoofed_frames(const PortState& state) const {
-  return spoof_drops_.frames(from_port(state));
-}
-
-// The ports of which something else is to be said than before; nullopt: any.
-std::optional<std::set<Uuid>> Reconciler::judge_ports(const IntentChanges& intent_changes,
-                                                      const DesiredChanges& desired_changes) {
-  const Intent& intent = *seams_.source.intent();
-  // What the fast path refuses, it says port by port, whatever their states.
-  const bool all = !all_judged_ || intent_changes.all || desired_changes.all || fast_path_.enabled();
-  judged_ = std::exchange(on_their_way_, {});
-  judged_.insert(intent_changes.ports.begin(), intent_changes.ports.end());
-  judged_.insert(desired_changes.ports.begin(), desired_changes.ports.end());
-  if (all) {
-    for (const auto& [id, report] : port_reports_) judged_.insert(id);
-    for (const auto& [id, reason] : intent.refused) judged_.insert(id);
-    for (const auto& [id, state] : desired().port_states) judged_.insert(id);
-  }
-  all_judged_ = true;
-  std::set<Uuid> changed;
-  for (const Uuid& id : judged_) judge_port(id, changed);
-  return all ? std::nullopt : std::optional(std::move(changed));
-}
-
-void Reconciler::judge_port(const Uuid& id, std::set<Uuid>& changed) {
-  const Intent& intent = *seams_.source.intent();
-  const auto before = port_reports_.find(id);
-  const bool was_active = before != port_reports_.end() && before->second.status == intent::PortStatus::Active;
-  const auto found = desired().port_states.find(id);
-  const PortState* state = found == desired().port_states.end() ? nullptr : &found->second;
-  auto now = port_report(id, intent, desired(), plan_, facts_, was_active, fast_path_);
-  if (now && state != nullptr && now->status == intent::PortStatus::Active) {
-    now->reason = state->warning;
-    if (std::string drops = spoof_drops_.sentence(from_port(*state), id); !drops.empty()) {
-      now->reason += (now->reason.empty() ? "" : "; ") + drops;
-    }
-  }
-  journal_.port(id, now ? &*now : nullptr, state);
-  const bool is_active = now && now->status == intent::PortStatus::Active;
-  if (was_active && !is_active) --active_ports_;
-  if (!was_active && is_active) ++active_ports_;
-  if (!now) {
-    if (before == port_reports_.end()) return;
-    port_reports_.erase(before);
-    changed.insert(id);
-    return;
-  }
-  if (state != nullptr && is_on_its_way(*now, *state)) on_their_way_.insert(id);
-  if (before != port_reports_.end() && before->second == *now) return;
-  changed.insert(id);
-  if (is_active && was_active) {
-    if (!now->reason.empty()) log::warn("reconcile", "port {}: {}", id.to_string(), now->reason);
-  } else if (is_active) {
-    if (state->fast_path_port != 0) {
-      log::info("reconcile", "port {} is wired: device {}, port {} of the fast path", id.to_string(),
-                state->interface, state->fast_path_port);
-    } else {
-      log::info("reconcile", "port {} is wired: interface {}, local VLAN {}", id.to_string(), state->interface,
-                state->local_vlan ? state->local_vlan->value() : 0);
-    }
-    if (!now->reason.empty()) log::warn("reconcile", "port {}: {}", id.to_string(), now->reason);
-    const auto port = intent.ports.find(id);
-    if (port != intent.ports.end() && has_unenforced_groups(port->second)) {
-      log::warn("reconcile", "port {}: {}", id.to_string(), kNotEnforced);
-    }
-  } else {
-    log::info("reconcile", "port {} is not wired: {}", id.to_string(), now->reason);
-  }
-  port_reports_.insert_or_assign(id, *std::move(now));
-}
-
-// On the interfaces whose rows, or whose ports, are not as they were at the last step.
-void Reconciler::mark_wired(const ovsdb::VswitchChanges& vswitch_changes) {
-  std::set<std::string> names = std::exchange(marked_again_, {});
-  names.insert(vswitch_changes.interfaces.begin(), vswitch_changes.interfaces.end());
-  if (vswitch_changes.all) {
-    for (const auto& [name, row] : vswitch().interfaces) names.insert(name);
-  }
-  for (const Uuid& id : judged_) {
-    const auto state = desired().port_states.find(id);
-    if (state != desired().port_states.end() && !state->second.interface.empty())
-      names.insert(state->second.interface);
-  }
-  const std::size_t before = plan_.ovsdb.operations.size();
-  for (const std::string& name : names) {
-    const auto row = vswitch().interfaces.find(name);
-    const auto fact = facts_.interfaces.find(name);
-    if (row == vswitch().interfaces.end() || fact == facts_.interfaces.end()) continue;
-    const auto id = Uuid::parse(fact->second.iface_id);
-    const auto state = id ? desired().port_states.find(*id) : desired().port_states.end();
-    const auto report = id ? port_reports_.find(*id) : port_reports_.end();
-    const bool wired = state != desired().port_states.end() && state->second.interface == name &&
-                       report != port_reports_.end() && report->second.status == intent::PortStatus::Active;
-    auto mark = wired_mark(row->second, wired, desired().complete, seams_.clock.wall());
-    if (!mark) continue;
-    plan_.ovsdb.operations.push_back(*std::move(mark));
-    marked_again_.insert(name);
-  }
-  if (before == 0 && !plan_.ovsdb.operations.empty()) plan_.ovsdb.comment = "ml2-agent: mark wired interfaces";
 }
 
 // All that was asked for up to generation() is in the switches: the plan that was computed of it is empty, the barriers

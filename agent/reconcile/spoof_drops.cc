@@ -7,6 +7,7 @@
 
 #include "datapath/base/poll_loop.h"
 #include "datapath/compile/compile.h"
+#include "datapath/openflow/match.h"
 #include "datapath/openflow/pipeline.h"
 
 namespace ml2::reconcile {
@@ -32,6 +33,10 @@ std::string what_and_how(of::IntTable table, const std::string& since, const Uui
 }
 
 }  // namespace
+
+std::string SpoofDrops::match_of(const PortState& state) {
+  return state.ofport ? of::Match().in_port(*state.ofport).text() : std::string();
+}
 
 void SpoofDrops::read(const std::map<of::FlowKey, of::FlowCounters>& counters, std::set<std::string>& news) {
   std::erase_if(counts_, [&](const auto& entry) {

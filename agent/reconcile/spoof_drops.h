@@ -21,6 +21,7 @@
 
 #include "datapath/base/clock.h"
 #include "datapath/base/uuid.h"
+#include "datapath/model/desired.h"
 #include "datapath/openflow/switch.h"
 
 namespace ml2::reconcile {
@@ -33,6 +34,9 @@ class SpoofDrops {
 
   // `clock` outlives it.
   explicit SpoofDrops(const Clock& clock) : clock_(clock) {}
+
+  // The match of the port's drop flows; empty, which is none of theirs, when it has no OpenFlow port.
+  [[nodiscard]] static std::string match_of(const PortState& state);
 
   // `of_switch`: nullptr when there is none, or no port that is checked. Answers the matches ("in_port=5") of the ports of which
   // something else is to be said now.
