@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,13 @@ struct ColumnType {
   // Of several values: a set or a map (as opposed to a scalar and an optional one).
   [[nodiscard]] bool is_collection() const { return n_max > 1; }
 };
+
+// What a column holds that nobody has written (RFC 7047 section 5.2.1).
+[[nodiscard]] inline Datum default_of(const ColumnType& type) {
+  if (type.n_min == 0) return {};
+  static const std::vector<Atom> kZero = {std::int64_t{0}, 0.0, false, std::string(), Uuid()};  // by index in Atom
+  return Datum::of(kZero.at(type.key));
+}
 
 struct TableLayout {
   std::string name;

@@ -347,6 +347,13 @@ Ml2Rows read_ml2(const Snapshot& snapshot) {
   return rows;
 }
 
+const Ml2Host* host_named(const Ml2Rows& rows, std::string_view name) {
+  for (const auto& [uuid, host] : rows.hosts) {
+    if (host.name == name) return &host;
+  }
+  return nullptr;
+}
+
 void read_ml2_row(const Snapshot& snapshot, std::string_view table, const Uuid& uuid, Ml2Rows& rows) {
   const auto read = [&](auto&... tables) { return (read_one(snapshot, table, uuid, tables) || ...); };
   read(rows.ports, rows.fixed_ips, rows.bindings, rows.hosts, rows.globals, rows.networks, rows.segments,

@@ -202,6 +202,8 @@ struct Ml2Rows {
 };
 
 [[nodiscard]] Ml2Rows read_ml2(const Snapshot& snapshot);
+// nullptr when no agent has reported from there. Names are unique; looks at every host.
+[[nodiscard]] const Ml2Host* host_named(const Ml2Rows& rows, std::string_view name);
 // Reads one row anew into `rows`, or takes it out when it is gone. What refers to it is not looked at: the server
 // changes that in the same transaction.
 void read_ml2_row(const Snapshot& snapshot, std::string_view table, const Uuid& uuid, Ml2Rows& rows);

@@ -49,18 +49,6 @@ Datum datum_of(const ml2_cs_value& value) {
   return datum;
 }
 
-// What the server leaves out of a new row (RFC 7047 section 5.2.1).
-void pack_default(const ColumnType& type, ValuePacker& packer) {
-  packer.start(1, false);
-  switch (type.key) {
-    case ML2_ATOM_INTEGER: return packer.add(std::int64_t{0});
-    case ML2_ATOM_REAL: return packer.add(0.0);
-    case ML2_ATOM_BOOLEAN: return packer.add(false);
-    case ML2_ATOM_STRING: return packer.add(std::string_view());
-    default: return packer.add(Uuid());
-  }
-}
-
 void pack(const ml2_atom& atom, ValuePacker& packer) {
   switch (atom.type) {
     case ML2_ATOM_INTEGER: return packer.add(std::int64_t{atom.integer});
@@ -211,8 +199,7 @@ RowPtr Replica::changed_row(const TableLayout& table, ml2_cs_change change, cons
     // What is empty is left out: most optional columns are, on thousands of rows.
     if (before == nullptr && sent[column] == nullptr) {
       if (type.n_min == 0 || !type.on_server) continue;
-      pack_default(type, packer);
-      row->columns.append(column, packer);
+      row->columns.append(column, default_of(type));
     } else if (before == nullptr && sent[column]->n == 1 && sent[column]->values == nullptr) {
       packer.start(1, false);
       pack(sent[column]->keys[0], packer);
@@ -231,17 +218,11 @@ RowPtr Replica::changed_row(const TableLayout& table, ml2_cs_change change, cons
 }
 
 void Replica::end() {
-  if (former_) {
-    const Snapshot before = *std::exchange(former_, std::nullopt);
-    if (!synced_ || before.tables != snapshot_.tables) {
-      changed_ = true;
-      log_.add_all(sequence_ + 1);
-    }
-  } else if (!synced_) {
-    changed_ = true;
-    log_.add_all(sequence_ + 1);
-  }
-  synced_ = true;
+  const std::optional<Snapshot> before = std::exchange(former_, std::nullopt);
+  const bool was_synced = std::exchange(synced_, true);
+  if (was_synced && (!before || before->tables == snapshot_.tables)) return;
+  changed_ = true;
+  log_.add_all(sequence_ + 1);
 }
 
 }  // namespace ml2::ovsdb

@@ -33,12 +33,7 @@ bool fits(const ColumnType& type, const Datum& datum) {
   return datum.values.size() == datum.keys.size() && have_type(datum.values, *type.value);
 }
 
-// What a column holds that nobody has written (RFC 7047 section 5.2.1).
-bool is_default(const ColumnType& type, const Datum& datum) {
-  if (type.n_min == 0 || datum.empty()) return datum.empty();
-  return datum == Datum::of(Atom(std::int64_t{0})) || datum == Datum::of(Atom(0.0)) ||
-         datum == Datum::of(Atom(false)) || datum == Datum::of("") || datum == Datum::of(Atom(Uuid()));
-}
+bool is_default(const ColumnType& type, const Datum& datum) { return datum.empty() || datum == default_of(type); }
 
 std::string name_of(const Uuid& uuid) {  // an <id>
   std::string name = "row" + uuid.to_string();

@@ -31,7 +31,7 @@ Result<Uuid> find_any_port(const ovsdb::Ml2Rows& rows, const std::string& text) 
 // The host of a binding, as the database knows it.
 json host_json(const Reading& reading, const ovsdb::Ml2Binding& binding) {
   json shown{{"name", binding.host}};
-  const ovsdb::Ml2Host* host = plugin::host_named(reading.rows, binding.host);
+  const ovsdb::Ml2Host* host = ovsdb::host_named(reading.rows, binding.host);
   shown["known"] = host != nullptr;
   if (host == nullptr) {
     shown["alive"] = false;

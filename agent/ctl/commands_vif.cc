@@ -46,7 +46,7 @@ Result<std::string> this_host(Session& session, const ovsdb::Ml2Rows& rows, cons
   }
   names.push_back(system_host_name());
   for (const std::string& name : names) {
-    if (plugin::host_named(rows, name) != nullptr) return name;
+    if (ovsdb::host_named(rows, name) != nullptr) return name;
   }
   return names.front();
 }

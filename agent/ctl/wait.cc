@@ -16,7 +16,7 @@ namespace ml2::ctl {
 namespace {
 
 std::string describe(const plugin::Plugin& plugin, const ovsdb::Ml2Rows& rows, const std::string& name) {
-  const ovsdb::Ml2Host* host = plugin::host_named(rows, name);
+  const ovsdb::Ml2Host* host = ovsdb::host_named(rows, name);
   if (host == nullptr) return fmt::format("{} (no agent has ever reported from there)", name);
   const Status alive = plugin::check_alive(*host, plugin.options().agent_down_time, plugin.now());
   std::string text = alive ? fmt::format("reported {} s ago", plugin.now() - host->heartbeat) : alive.error().message;
@@ -75,12 +75,12 @@ Status wait_until_applied(Session& session, const ovsdb::Ml2Rows& before) {
     (*database)->run();
     const ovsdb::Ml2Rows now = ovsdb::read_ml2(*(*database)->snapshot());
     std::erase_if(waited, [&](const std::string& name) {
-      const ovsdb::Ml2Host* host = plugin::host_named(now, name);
+      const ovsdb::Ml2Host* host = ovsdb::host_named(now, name);
       return host != nullptr && host->applied >= *sequence;
     });
     if (waited.empty()) return {};
     only_dead = std::none_of(waited.begin(), waited.end(), [&](const std::string& name) {
-      const ovsdb::Ml2Host* host = plugin::host_named(now, name);
+      const ovsdb::Ml2Host* host = ovsdb::host_named(now, name);
       return host != nullptr && plugin::check_alive(*host, (*plugin)->options().agent_down_time, (*plugin)->now());
     });
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - session.clock().now());

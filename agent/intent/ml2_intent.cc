@@ -212,13 +212,6 @@ std::string other_owner(const ovsdb::Ml2Rows& rows, const NodeConfig& node, cons
   return {};
 }
 
-// A host by its name; nullptr: there is none.
-const ovsdb::Ml2Host* find_host(const ovsdb::Ml2Rows& rows, const std::string& name) {
-  const auto found = std::find_if(rows.hosts.begin(), rows.hosts.end(),
-                                  [&](const auto& entry) { return entry.second.name == name; });
-  return found == rows.hosts.end() ? nullptr : &found->second;
-}
-
 // The VTEP endpoints of this node into `host`: what they shall be, against what its row refers to.
 void write_endpoints(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
                      const ovsdb::Ml2Host* old, ovsdb::Ml2Host& host, ovsdb::Transaction& transaction) {
@@ -346,7 +339,7 @@ Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node) {
 std::string name_taken(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
                        const HostStamp& stamp, const ovsdb::Ml2Host* own) {
   constexpr std::int64_t kMissed = 3;  // heartbeats; then whoever had the name is gone
-  if (own == nullptr) own = find_host(rows, node.host);
+  if (own == nullptr) own = ovsdb::host_named(rows, node.host);
   if (own == nullptr) return {};
   const auto owner = own->configurations.find("switch_id");
   if (owner == own->configurations.end() || owner->second.empty() || report.switch_id.empty()) return {};
@@ -363,7 +356,7 @@ ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const NodeConfig& node
                               const HostStamp& stamp, const std::set<Uuid>* ports, const ovsdb::Ml2Host* own) {
   ovsdb::Transaction transaction;
   transaction.comment = fmt::format("ml2-agent: {} reports", node.host);
-  write_host(rows, node, report, stamp, own != nullptr ? own : find_host(rows, node.host), transaction);
+  write_host(rows, node, report, stamp, own != nullptr ? own : ovsdb::host_named(rows, node.host), transaction);
   const auto write_port = [&](const Uuid& id, const PortReport& port) {
     const auto row = rows.ports.find(id);
     if (row == rows.ports.end()) return;

@@ -36,10 +36,8 @@ Ml2Reading::News Ml2Reading::update(const ovsdb::Snapshot& snapshot,
 Ml2Reading::News Ml2Reading::read_all(const ovsdb::Snapshot& snapshot) {
   rows_ = ovsdb::read_ml2(snapshot);
   index_ = index_of(rows_, node_.host);
-  own_host_ = {};
-  for (const auto& [uuid, host] : rows_.hosts) {
-    if (host.name == node_.host) own_host_ = uuid;
-  }
+  const ovsdb::Ml2Host* own = ovsdb::host_named(rows_, node_.host);
+  own_host_ = own == nullptr ? Uuid() : own->uuid;
   const Intent before = std::exchange(intent_, Intent{.node = node_, .complete = true});
   parts_.clear();
   problems_.clear();

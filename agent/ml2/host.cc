@@ -8,7 +8,7 @@ namespace ml2::plugin {
 
 Result<Change<Uuid>> create_host(const Inputs& in, const std::string& name, bool up) {
   if (name.empty()) return invalid("a host needs a name: [DEFAULT] host of its agent");
-  if (host_named(in.rows, name) != nullptr) return conflict(fmt::format("there is a host {} already", name));
+  if (ovsdb::host_named(in.rows, name) != nullptr) return conflict(fmt::format("there is a host {} already", name));
   const ovsdb::Ml2Host host{.uuid = Uuid::random(), .name = name, .admin_state_up = up};
   Change<Uuid> change{.context = host.uuid};
   change.transaction.comment = fmt::format("ml2: create host {}", name);

@@ -57,11 +57,4 @@ std::vector<ovsdb::Ml2Binding> bindings_of(const ovsdb::Ml2Rows& rows, const Uui
   return bindings;
 }
 
-const ovsdb::Ml2Host* host_named(const ovsdb::Ml2Rows& rows, std::string_view name) {
-  for (const auto& [uuid, host] : rows.hosts) {
-    if (host.name == name) return &host;
-  }
-  return nullptr;
-}
-
 }  // namespace ml2::plugin

@@ -59,7 +59,5 @@ template <class Row>
 [[nodiscard]] std::vector<ovsdb::Ml2FixedIp> fixed_ips_of(const ovsdb::Ml2Rows& rows, const Uuid& port);
 // The ACTIVE one first.
 [[nodiscard]] std::vector<ovsdb::Ml2Binding> bindings_of(const ovsdb::Ml2Rows& rows, const Uuid& port);
-// nullptr when no agent has reported from there.
-[[nodiscard]] const ovsdb::Ml2Host* host_named(const ovsdb::Ml2Rows& rows, std::string_view name);
 
 }  // namespace ml2::plugin

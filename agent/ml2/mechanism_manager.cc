@@ -194,7 +194,8 @@ BoundPort MechanismManager::bind(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Por
   }
   std::vector<Level> above;
   std::vector<std::string> reasons;
-  if (bind_level(rows, port, host_named(rows, binding.host), now, segments, above, bound, reasons)) return bound;
+  if (bind_level(rows, port, ovsdb::host_named(rows, binding.host), now, segments, above, bound, reasons))
+    return bound;
   bound.binding.vif_type = "binding_failed";
   bound.binding.failure = fmt::format(
       "host {}: {}", text::printable(binding.host),

@@ -120,7 +120,7 @@ json view(const ViewInputs& in, const ovsdb::Ml2Port& port) {
   shown["binding:profile"] = binding.profile.empty() ? json::object() : json(binding.profile);
   if (!binding.failure.empty()) shown["binding:failure"] = binding.failure;
   if (binding.segment) {
-    const ovsdb::Ml2Host* host = host_named(in.rows, binding.host);
+    const ovsdb::Ml2Host* host = ovsdb::host_named(in.rows, binding.host);
     const Status alive = host == nullptr ? Status(transient("its agent's row is gone from the database"))
                                          : check_alive(*host, in.agent_down_time, in.now);
     if (!alive) {

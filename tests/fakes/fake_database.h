@@ -4,7 +4,7 @@
 // Threading: one thread.
 // Failure: as the real one: by Status and Outcome. What only a wrong test does (an unknown schema file, an edit that
 //   the schema refuses) stops the test.
-// What it does not do: no clock: a transaction is in flight until the next run(). Like the IDL, it lets the server
+// What it does not do: no clock: a transaction is in flight until the next run(). Like RemoteDatabase, it lets the server
 //   decide on rows of non-root tables: RowDelete of one does nothing, it goes when nothing refers to it.
 #pragma once
 

@@ -25,7 +25,7 @@ class Execution {
         names_[insert->uuid] = insert->persist_uuid ? insert->uuid : Uuid::random();
       }
     }
-    // The IDL puts the "wait" operations first.
+    // RemoteDatabase puts the "wait" operations first.
     for (const Operation& operation : transaction.operations) {
       if (const auto* verify = std::get_if<RowVerify>(&operation)) {
         if (Status status = execute(*verify); !status) return forward_error(status);
