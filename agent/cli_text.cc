@@ -232,4 +232,22 @@ complete -F _{0} {0}
                      name, words, values);
 }
 
+void add_source_flags(CLI::App& app, config::ConfigSources& sources, const std::string& file_help) {
+  using Kind = config::ConfigSources::Kind;
+  const auto add = [&](const std::string& name, Kind kind, const std::string& help) {
+    app.add_option_function<std::vector<std::string>>(
+           name,
+           [&sources, kind](const std::vector<std::string>& paths) {
+             for (const std::string& path : paths) sources.sources.push_back({kind, path});
+           },
+           help)
+        ->trigger_on_parse()
+        ->expected(1)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->type_name("PATH");
+  };
+  add("--config-file", Kind::File, file_help);
+  add("--config-dir", Kind::Directory, "a directory whose *.conf files are read in order");
+}
+
 }  // namespace ml2

@@ -32,24 +32,6 @@ std::vector<ManSection> man_sections() {
       {"SEE ALSO", ".BR ml2\\-agent.conf (5),\n.BR ml2ctl (1),\n.BR ovs\\-appctl (8)\n"}};
 }
 
-// Adds one --config-file or --config-dir as it comes, so that their order among each other is kept.
-void add_source_flags(CLI::App& app, config::ConfigSources& sources) {
-  const auto add = [&](const std::string& name, config::ConfigSources::Kind kind, const std::string& help) {
-    app.add_option_function<std::vector<std::string>>(
-           name,
-           [&sources, kind](const std::vector<std::string>& paths) {
-             for (const std::string& path : paths) sources.sources.push_back({kind, path});
-           },
-           help)
-        ->trigger_on_parse()
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->type_name("PATH");
-  };
-  add("--config-file", config::ConfigSources::Kind::File, "an ini file; may be given several times, later wins");
-  add("--config-dir", config::ConfigSources::Kind::Directory, "a directory whose *.conf files are read in order");
-}
-
 }  // namespace
 
 std::optional<int> read_flags(int argc, char** argv, Flags& flags) {
@@ -58,7 +40,7 @@ std::optional<int> read_flags(int argc, char** argv, Flags& flags) {
       "ml2-agent: the node agent for ML2/Open vSwitch networks.\n"
       "It reads openvswitch_agent.ini, follows the ML2 database, and wires this host's ports in Open vSwitch.",
       "ml2-agent");
-  add_source_flags(app, flags.sources);
+  add_source_flags(app, flags.sources, "an ini file; may be given several times, later wins");
   app.add_option("--ovs-rundir", flags.ovs_rundir, "where ovs-vswitchd has its BRIDGE.mgmt sockets and db.sock")
       ->capture_default_str()
       ->type_name("DIR");

@@ -73,8 +73,6 @@ bool Ml2Reading::read_row(const ovsdb::Snapshot& snapshot, const std::string& ta
   if (table == "Host" || table == "Endpoint") {
     const ovsdb::Ml2Host* row = find(rows_.hosts, uuid);
     const std::optional<ovsdb::Ml2Host> before = row == nullptr ? std::nullopt : std::optional(*row);
-    const ovsdb::Ml2Endpoint* end = find(rows_.endpoints, uuid);
-    const std::optional<ovsdb::Ml2Endpoint> before_end = end == nullptr ? std::nullopt : std::optional(*end);
     ovsdb::read_ml2_row(snapshot, table, uuid, rows_);
     const ovsdb::Ml2Host* now = find(rows_.hosts, uuid);
     if (now != nullptr && now->name == node_.host) own_host_ = uuid;

@@ -58,25 +58,6 @@ void add_table(CLI::App& app, std::vector<config::CommandLineOption>& given) {
   }
 }
 
-void add_sources(CLI::App& app, config::ConfigSources& sources) {
-  using Kind = config::ConfigSources::Kind;
-  const auto add = [&](const char* name, Kind kind, const char* meaning) {
-    app.add_option_function<std::vector<std::string>>(
-           name,
-           [&sources, kind](const std::vector<std::string>& paths) {
-             for (const std::string& path : paths) sources.sources.push_back({kind, path});
-           },
-           meaning)
-        ->trigger_on_parse()
-        ->expected(1)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->type_name("PATH");
-  };
-  add("--config-file", Kind::File,
-      "an ini file whose section [fastpath] is read, the agent's perhaps; may be given several times, later wins");
-  add("--config-dir", Kind::Directory, "a directory whose *.conf files are read in order");
-}
-
 // What ml2-fastpath(8) says beside the options.
 std::vector<ManSection> man_sections() {
   return {
@@ -161,7 +142,10 @@ Result<Options> read_options(const std::vector<std::string>& arguments, const co
       "It runs in the foreground and logs on standard error. It has no ports until ml2-agent gives it some, and "
       "forwards on its own when the agent is away.",
       "ml2-fastpath");
-  add_sources(app, sources);
+  add_source_flags(
+      app, sources,
+      "an ini file whose section [fastpath] is read, the agent's perhaps; may be given several times, later "
+      "wins");
   add_table(app, sources.options);
   bool check = false;
   app.add_flag("--check-config", check, "print what counts and where it came from, or what is wrong, and end");
