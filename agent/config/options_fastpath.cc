@@ -66,6 +66,13 @@ std::vector<Option> fast_path_options() {
        .check = Check::PciAddresses,
        .process = true},
       {.group = kGroup,
+       .name = "driver",
+       .type = List,
+       .fallback = "",
+       .meaning = "Drivers of DPDK that are not among its own, to be loaded by ml2-fastpath: paths of shared objects "
+                  "made for this DPDK, which nobody but root or ml2-fastpath's user may write to",
+       .process = true},
+      {.group = kGroup,
        .name = "isa",
        .fallback = "best",
        .meaning = "Instruction set of the packet walk; best: of those that the processor has",

@@ -21,6 +21,7 @@
 #include "datapath/base/notify_socket.h"
 #include "dpdk/process/control.h"
 #include "dpdk/process/devices.h"
+#include "dpdk/process/driver.h"
 #include "dpdk/process/options.h"
 
 namespace ml2::fastpath {
@@ -152,6 +153,12 @@ int main(int argc, char** argv) {
   if (options->version) {
     std::printf("ml2-fastpath %s, %s\n", ML2_VERSION, rte_version());
     return 0;
+  }
+  for (const std::string& driver : options->drivers) {
+    if (const auto checked = check_driver(driver); !checked) {
+      std::fprintf(stderr, "ml2-fastpath: %s\n", checked.error().message.c_str());
+      return 2;
+    }
   }
   Isa isa = best_isa();
   for (const Isa candidate : {Isa::Scalar, Isa::Avx2, Isa::Avx512})

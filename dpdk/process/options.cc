@@ -75,6 +75,12 @@ std::vector<ManSection> man_sections() {
        "shares them with the kernel (mlx5) stay bound to it. Which NICs may be touched is said by \\-\\-pci and by "
        "the "
        "devices that [fastpath] names.\n"},
+      {"DRIVERS",
+       "Those of Debian's DPDK are loaded by themselves. Another one is named by \\-\\-driver, once for each. What "
+       "is in "
+       "it runs with all rights of ml2\\-fastpath: it must be a file of root's, or of the user that ml2\\-fastpath "
+       "runs "
+       "as, which nobody else may write to, and no directory above it may be writable for everybody.\n"},
       {"SIGNALS",
        ".TP\nSIGTERM, SIGINT\nIt ends, and its devices with it. A new one has no ports until the agent, which "
        "notices "
@@ -183,6 +189,7 @@ Result<Options> read_options(const std::vector<std::string>& arguments, const co
   options.mbufs = static_cast<unsigned>(config.get_int(kGroup, "mbufs"));
   options.memory_mb = static_cast<unsigned>(config.get_int(kGroup, "memory"));
   options.huge_pages = !config.get_bool(kGroup, "no_huge");
+  options.drivers = config.get_list(kGroup, "driver");
   options.isa = config.get_string(kGroup, "isa");
   options.pci = nics(config);
   if (check) options.page = text_of(config, options.pci);
@@ -216,6 +223,10 @@ std::vector<std::string> eal_arguments(const Options& options) {
   if (memory != 0) arguments.push_back(fmt::format("-m{}", memory));
   if (options.pci.empty()) arguments.emplace_back("--no-pci");
   for (const std::string& address : options.pci) arguments.push_back("--allow=" + address);
+  for (const std::string& driver : options.drivers) {
+    arguments.emplace_back("-d");
+    arguments.push_back(driver);
+  }
   return arguments;
 }
 

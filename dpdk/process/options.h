@@ -23,10 +23,11 @@ struct Options {
   std::vector<unsigned> cores;  // one worker on each
   int control_core = -1;        // of everything else; -1: any
   bool huge_pages = true;
-  unsigned memory_mb = 0;        // 0: what mbufs need
-  unsigned mbufs = 0;            // packet buffers, of 2 KB each
-  std::vector<std::string> pci;  // NICs that may be used, each once; none by default
-  std::string isa;               // best, scalar, avx2, avx512
+  unsigned memory_mb = 0;            // 0: what mbufs need
+  unsigned mbufs = 0;                // packet buffers, of 2 KB each
+  std::vector<std::string> pci;      // NICs that may be used, each once; none by default
+  std::vector<std::string> drivers;  // shared objects of drivers that are not DPDK's own
+  std::string isa;                   // best, scalar, avx2, avx512
 
   std::vector<std::string> warnings;  // unknown names in [fastpath]
   bool version = false;               // asked for: print it and end

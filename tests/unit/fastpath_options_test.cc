@@ -1,7 +1,12 @@
 // dpdk/process/options: ml2-fastpath's ini and command line, which are one table.
 #include <gmock/gmock.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
 
 #include "agent/config/options.h"
+#include "dpdk/process/driver.h"
 #include "dpdk/process/options.h"
 
 namespace ml2::fastpath {
@@ -117,6 +122,33 @@ TEST(FastPathOptions, EalGetsAWorkerForEachProcessor) {
   options = read({"--no-huge"});
   ASSERT_TRUE(options);
   EXPECT_THAT(eal_arguments(*options), AllOf(Contains("--no-huge"), Contains("--no-pci")));
+  options = read({"--driver", "/a.so", "--driver=/b.so"});
+  ASSERT_TRUE(options);
+  EXPECT_THAT(options->drivers, ElementsAre("/a.so", "/b.so"));
+  const std::vector<std::string> arguments = eal_arguments(*options);
+  EXPECT_THAT(std::vector<std::string>(arguments.end() - 4, arguments.end()),
+              ElementsAre("-d", "/a.so", "-d", "/b.so"));
+}
+
+TEST(FastPathOptions, ADriverThatOthersMayWriteIsRefused) {
+  const std::string path = std::filesystem::temp_directory_path() / ("ml2-driver-" + std::to_string(::getpid()));
+  const auto error = [](const std::string& driver) {
+    const auto checked = check_driver(driver);
+    return checked ? "no error" : checked.error().message;
+  };
+  EXPECT_THAT(error(path), HasSubstr("No such file"));
+  std::ofstream(path).put('x');
+  for (const auto& [mode, said] : std::vector<std::pair<mode_t, std::string>>{{0644, "no error"},
+                                                                              {0600, "no error"},
+                                                                              {0664, "others than its owner"},
+                                                                              {0646, "others than its owner"}}) {
+    ASSERT_EQ(::chmod(path.c_str(), mode), 0);
+    EXPECT_THAT(error(path), HasSubstr(said)) << mode;
+  }
+  std::filesystem::remove(path);
+  EXPECT_THAT(error("driver.so"), HasSubstr("does not begin with /"));
+  EXPECT_THAT(error(""), HasSubstr("does not begin with /"));
+  EXPECT_THAT(error("/"), HasSubstr("it is no file"));
 }
 
 }  // namespace
