@@ -13,7 +13,7 @@ import time
 
 from fastpath import ACCESS, BEGIN, COMMIT, DONE, FAILED, HEADER, KINDS, MAGIC, PUT, STATE, TAGGED, VERSION, FastPath
 from fastpath import allowed, attachment, fdb, port, segment
-from peers import TOP, VLAN, VM_IP, VM_MAC, VTEPS, Ours, Peer, PeerError, mac_of
+from peers import GENERATOR, TOP, VLAN, VM_IP, VM_MAC, VTEPS, Ours, Peer, PeerError, mac_of
 
 BIN = os.environ.get("ML2_BIN_DIR", os.path.join(TOP, "build", "release", "bin"))
 MILLION = 1_000_000
@@ -124,7 +124,7 @@ def updates(options, directory):
         yield line("updates/1M", "packets_lost", lost, "packets", forwarded=forwarded)
     finally:
         ours.end()
-        os.unlink(case.pcap)
+        os.unlink(case.path)
 
 
 def count_done(answers):
@@ -149,19 +149,20 @@ class Workers(Peer):
         self.name = f"{len(cores)} workers"
         self.fast_path = FastPath(os.path.join(BIN, "ml2-fastpath"),
                                   ["--cores", ",".join(map(str, cores)), "--control-core", str(options.control_core),
-                                   "--mbufs", str(case.mbufs * len(cores)), *(["--isa", options.isa] if options.isa else [])])
+                                   "--mbufs", str(case.mbufs * len(cores)), "--driver", GENERATOR,
+                                   *(["--isa", options.isa] if options.isa else [])])
         self.fast_path.start()
         self.process, self.client, self.count = self.fast_path.process, self.fast_path.client, len(cores)
         put = {"port": [], "segment": [], "attachment": [], "allowed": [], "fdb": bytearray()}
         numbers = range(1, self.count + 1)
         # Sources come first: queues are dealt out in the order of ports.
         for i in numbers:
-            put["port"].append(port(i, f"net_pcap{i},rx_pcap={case.pcap},infinite_rx=1", kind=ACCESS, spoof_check=1))
+            put["port"].append(port(i, case.source(i), kind=ACCESS, spoof_check=1))
             put["allowed"].append(allowed(i, VM_MAC, VM_IP + "/32"))
             put["segment"].append(segment(i, 1000 + i, answer=1))
             put["attachment"] += [attachment(i, i), attachment(100 + i, i, VLAN)]
-            put["fdb"] += b"".join(fdb(mac_of(k), i, port_id=100 + i) for k in range(case.entries))
-        put["port"] += [port(100 + i, f"net_null{i},no-rx=1", kind=TAGGED) for i in numbers]
+            put["fdb"] += b"".join(fdb(mac_of(k), i, port_id=100 + i) for k in range(case.macs))
+        put["port"] += [port(100 + i, case.sink(100 + i), kind=TAGGED) for i in numbers]
         done = self.client.apply(put=put)
         if done["refused"]:
             raise PeerError("refused: " + "; ".join(done["refused"][:5]))
@@ -207,7 +208,7 @@ def workers(options, directory):
     finally:
         for peer in running:
             peer.end()
-        os.unlink(case.pcap)
+        os.unlink(case.path)
 
 
 PARTS = {"walk": walk, "tables": tables, "inside": inside, "updates": updates, "workers": workers}

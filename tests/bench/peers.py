@@ -1,7 +1,7 @@
 """The three programs that the fast path's bench compares: ml2-fastpath, OVS with DPDK, and testpmd's io mode as the limit.
 
-Each is started for one case, gets the same frames (net_pcap with infinite_rx, from memory) and the same polling core, and
-sends into net_null. A Peer says how many packets have left and how much CPU time its polling thread has used; while one is
+Each is started for one case, loads the same generator (fastpath_generator.cc) and gets the same polling core, and sends
+into net_null. A Peer says how many packets have left and how much CPU time its polling thread has used; while one is
 measured, the others are stopped (SIGSTOP).
 Failure: PeerError, with the program's own words. What is started here is ended here, by pid.
 """
@@ -23,6 +23,10 @@ from fastpath import attachment, allowed, fdb, flood, port, segment, vtep  # noq
 OVS_DPDK = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
 VM_MAC, VM_IP, GATEWAY_MAC = "fa:16:3e:00:00:01", "10.0.0.1", "02:00:00:00:00:02"
 LOCAL_MAC, LOCAL_IP, VLAN, VNI, VTEPS = "02:00:00:00:00:01", "192.0.2.1", 100, 1000, 64
+
+
+BIN = os.environ.get("ML2_BIN_DIR", f"{TOP}/build/release/bin")
+GENERATOR = os.path.join(BIN, "fastpath_generator.so")
 
 
 class PeerError(Exception):
@@ -84,8 +88,9 @@ class TestPmd(Peer):
     name = "testpmd-io"
 
     def __init__(self, case, core, control_core, _directory):
-        command = ["stdbuf", "-oL", "dpdk-testpmd", "--in-memory", "--no-pci", "--no-telemetry", f"--lcores=0@{control_core},1@{core}",
-                   f"--vdev=net_pcap0,rx_pcap={case.pcap},infinite_rx=1", "--vdev=net_null0,no-rx=1", "--",
+        command = ["stdbuf", "-oL", "dpdk-testpmd", "--in-memory", "--no-pci", "--no-telemetry", "-d", GENERATOR,
+                   f"--lcores=0@{control_core},1@{core}",
+                   f"--vdev={case.source()}", f"--vdev={case.sink()}", "--",
                    "--interactive", "--forward-mode=io", "--nb-cores=1", f"--total-num-mbufs={case.mbufs}", "--burst=32",
                    "--no-mlockall"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -116,13 +121,13 @@ class Ours(Peer):
     name = "ml2-fastpath"
 
     def __init__(self, case, core, control_core, directory, program=None, isa=None):
-        program = program or os.path.join(os.environ.get("ML2_BIN_DIR", f"{TOP}/build/release/bin"), "ml2-fastpath")
-        options = ["--cores", str(core), "--control-core", str(control_core), "--mbufs", str(case.mbufs)]
+        program = program or os.path.join(BIN, "ml2-fastpath")
+        options = ["--cores", str(core), "--control-core", str(control_core), "--mbufs", str(case.mbufs), "--driver", GENERATOR]
         self.fast_path = fastpath.FastPath(program, options + (["--isa", isa] if isa else []))
         self.fast_path.start()
         self.process = self.fast_path.process
         self.client = self.fast_path.client
-        source, sink = f"net_pcap0,rx_pcap={case.pcap},infinite_rx=1", "net_null0,no-rx=1"
+        source, sink = case.source(), case.sink()
         uplink = dict(kind=fastpath.TAGGED, mtu=1600, hw=LOCAL_MAC, local=LOCAL_IP)
         # Everything that a machine's port has in use: anti-spoofing, ARP answered, counters (always on).
         vm = dict(kind=fastpath.ACCESS, spoof_check=1)
@@ -145,7 +150,7 @@ class Ours(Peer):
         else:
             put |= {"port": [port(1, source, **uplink), port(2, sink, **vm)], "attachment": [attachment(2, 1)],
                     "allowed": [allowed(2, VM_MAC, VM_IP + "/32")], "vtep": [self.on_port(v, 1) for v in vteps]}
-        for i in range(case.entries):
+        for i in range(case.macs):
             put["fdb"] += fdb(mac_of(i), 1, **(destination or {"vtep_id": 1 + i % VTEPS}))
         # The kinds' order does not matter: all is applied at Commit.
         begun = time.monotonic()
@@ -213,14 +218,13 @@ class OvsDpdk(Peer):
         self.wait(lambda: os.path.exists(f"{here}/db.sock"), 20)
         self.vsctl = lambda *words: self.tool("ovs-vsctl", f"--db={socket}", "--timeout=120", *words)
         self.vsctl("--no-wait", "init", "--", "set", "Open_vSwitch", ".", "other_config:dpdk-init=true",
-                   'other_config:dpdk-extra="--in-memory --no-pci --no-telemetry"',
+                   'other_config:dpdk-extra="--in-memory --no-pci --no-telemetry -d ' + GENERATOR + '"',
                    f"other_config:dpdk-lcore-mask={1 << control_core:#x}", f"other_config:pmd-cpu-mask={1 << core:#x}",
                    "other_config:dpdk-socket-mem=128", "other_config:max-idle=3600000",
                    "other_config:flow-limit=2000000", "other_config:max-revalidator=10000")
         self.process = subprocess.Popen([*wrap, OVS_DPDK, socket, f"--unixctl={here}/vswitchd.ctl", "--no-chdir",
                                          f"--log-file={here}/vswitchd.log", "-vconsole:off"], **quiet)
         self.appctl = lambda *words: self.tool("ovs-appctl", "-t", f"{here}/vswitchd.ctl", *words)
-        source = f"net_pcap0,rx_pcap={case.pcap},infinite_rx=1"
         self.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev", "fail_mode=secure")
         flows = []
         if case.work in ("encap", "decap"):
@@ -244,8 +248,8 @@ class OvsDpdk(Peer):
         self.appctl("upcall/set-flow-limit", "2000000")
         # The load comes last, when all else is there.
         self.out_bridge = "phy" if case.work == "encap" else "br0"
-        for bridge, name, device, number in ((self.out_bridge, "p2", "net_null0,no-rx=1", 2),
-                                             ("phy" if case.work == "decap" else "br0", "p1", source, 1)):
+        for bridge, name, device, number in ((self.out_bridge, "p2", case.sink(), 2),
+                                             ("phy" if case.work == "decap" else "br0", "p1", case.source(), 1)):
             self.vsctl("add-port", bridge, name, "--", "set", "Interface", name, "type=dpdk",
                        f"options:dpdk-devargs={device}", f"ofport_request={number}")
         self.tid = None
