@@ -81,31 +81,24 @@ json flow_json(const Reconciler& reconciler, const std::string& bridge, const of
           {"actions", body.actions}};
 }
 
-// The match of the port's drop flows; empty when it has none.
-std::string from_port(const Reconciler& reconciler, const Uuid& id) {
-  const auto state = reconciler.desired().port_states.find(id);
-  return state == reconciler.desired().port_states.end() ? "" : reconcile::SpoofDrops::match_of(state->second);
-}
-
 // The flows of the port and of its segment on each bridge: what is in the switch with its counters, what is missing.
 json flows_json(const Reconciler& reconciler, const Uuid& id, const Port* port, const FlowCounts& counts) {
   const std::uint64_t own = cookie_of_port(id);
   const std::uint64_t segment = port == nullptr ? own : cookie_of(port->segment);
-  const std::string from = from_port(reconciler, id);
   json result = json::object();
   for (const auto& [bridge, of_switch] : reconciler.switches()) {
     json flows = json::array();
-    const auto owner = [&](const of::FlowKey& key, std::uint64_t cookie) {
-      if (cookie == own || (cookie == cookie_of_spoofed() && key.match == from)) return "port";
+    const auto owner = [&](std::uint64_t cookie) {
+      if (cookie == own) return "port";
       return cookie == segment ? "segment" : "";
     };
     const of::FlowSet* there = of_switch->flows();
     const auto bridge_counts = counts.find(bridge);
     if (there != nullptr) {
       for (const auto& [key, body] : *there) {
-        if (*owner(key, body.cookie) == '\0') continue;
+        if (*owner(body.cookie) == '\0') continue;
         json flow = flow_json(reconciler, bridge, key, body);
-        flow["of"] = owner(key, body.cookie);
+        flow["of"] = owner(body.cookie);
         if (bridge_counts != counts.end()) {
           if (const auto count = bridge_counts->second.find(key); count != bridge_counts->second.end()) {
             flow["packets"] = count->second.packets;
@@ -118,9 +111,9 @@ json flows_json(const Reconciler& reconciler, const Uuid& id, const Port* port, 
     }
     if (const auto wanted = reconciler.desired().flows.find(bridge); wanted != reconciler.desired().flows.end()) {
       for (const auto& [key, body] : wanted->second) {
-        if (*owner(key, body.cookie) == '\0' || (there != nullptr && there->contains(key))) continue;
+        if (*owner(body.cookie) == '\0' || (there != nullptr && there->contains(key))) continue;
         json flow = flow_json(reconciler, bridge, key, body);
-        flow["of"] = owner(key, body.cookie);
+        flow["of"] = owner(body.cookie);
         flow["missing"] = true;
         flows.push_back(std::move(flow));
       }
@@ -139,11 +132,10 @@ std::vector<std::string> spoofed(const Reconciler& reconciler, const Uuid& id, c
   if (bridge == switches.end() || bridge->second->flows() == nullptr || counted == counts.end()) {
     return hints;
   }
-  const std::string from = from_port(reconciler, id);
   const auto dropped_in = [&](of::IntTable table) {
     std::uint64_t packets = 0;
     for (const auto& [key, body] : *bridge->second->flows()) {
-      if (key.table != of::number(table) || body.cookie != cookie_of_spoofed() || key.match != from) continue;
+      if (key.table != of::number(table) || key.priority != 1 || body.cookie != cookie_of_port(id)) continue;
       if (const auto count = counted->second.find(key); count != counted->second.end())
         packets += count->second.packets;
     }

@@ -11,8 +11,8 @@ namespace ml2::reconcile {
 // Ports of which anti-spoofing has begun or ceased to drop something are judged again.
 void Reconciler::watch_drops() {
   const auto bridge = bridges_.find(node_.integration_bridge);
-  const bool any = mode_ == Mode::Act && node_.anti_spoofing && active_ports_ > 0 && bridge != bridges_.end();
-  const std::set<std::string> news = spoof_drops_.run(any ? bridge->second.of_switch.get() : nullptr);
+  const std::set<std::string> news =
+      spoof_drops_.run(mode_ == Mode::Act && bridge != bridges_.end() ? bridge->second.of_switch.get() : nullptr);
   if (news.empty()) return;
   for (const auto& [id, state] : desired().port_states) {
     if (news.contains(SpoofDrops::match_of(state))) on_their_way_.insert(id);

@@ -3,10 +3,11 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
+#include <utility>
 
 #include "datapath/base/poll_loop.h"
-#include "datapath/compile/compile.h"
+#include "datapath/openflow/cookie.h"
 #include "datapath/openflow/match.h"
 #include "datapath/openflow/pipeline.h"
 
@@ -32,121 +33,119 @@ std::string what_and_how(of::IntTable table, const std::string& since, const Uui
       since, port.to_string());
 }
 
+// What the drop flow of `table` has the switch learn.
+of::FlowKey learned_of(of::IntTable table, const std::string& match) {
+  return {of::number(of::IntTable::Spoofing), of::number(table), match};
+}
+
 }  // namespace
 
 std::string SpoofDrops::match_of(const PortState& state) {
   return state.ofport ? of::Match().in_port(*state.ofport).text() : std::string();
 }
 
-void SpoofDrops::read(const std::map<of::FlowKey, of::FlowCounters>& counters, std::set<std::string>& news) {
-  std::erase_if(counts_, [&](const auto& entry) {
-    if (counters.contains(entry.first)) return false;
-    if (entry.second.rising) {
-      news.insert(entry.first.match);
-      --rising_;
+void SpoofDrops::read(const of::FlowSet& flows, std::set<std::string>& news) {
+  std::map<std::string, Spoofer> before = std::exchange(spoofers_, {});
+  constexpr std::uint8_t kTable = of::number(of::IntTable::Spoofing);
+  for (auto at = flows.lower_bound({kTable, 0, ""}); at != flows.end() && at->first.table == kTable; ++at) {
+    const auto& [key, body] = *at;
+    if (!of::is_ours(body.cookie)) continue;
+    Spoofer& now = spoofers_.try_emplace(key.match).first->second;
+    now.cookie = body.cookie;
+    for (std::size_t i = 0; i < kTables.size(); ++i) {
+      now.learned[i] = now.learned[i] || key.priority == of::number(kTables[i]);
     }
-    return true;
-  });
-  const Monotonic now = clock_.now();
-  for (const auto& [key, seen] : counters) {
-    const auto [at, is_new] = counts_.try_emplace(key);
-    Count& count = at->second;
-    if (is_new && !read_once_) {
-      count.packets = seen.packets;
-      continue;
-    }
-    if (seen.packets < count.packets) {  // the flow was made anew
-      count.packets = 0;
-      if (count.rising) count.before = 0;
-    }
-    if (seen.packets == count.packets) continue;
-    if (!count.rising) {
-      count.rising = true;
-      ++rising_;
-      count.before = count.packets;
-      count.since = clock_.wall();
-      news.insert(key.match);
-    }
-    count.packets = seen.packets;
-    count.last = now;
   }
-  read_once_ = true;
+  for (auto& [match, now] : spoofers_) {
+    const auto found = before.find(match);
+    const Spoofer was = found == before.end() || found->second.cookie != now.cookie ? Spoofer{} : found->second;
+    now.frames = was.frames;
+    for (std::size_t i = 0; i < kTables.size(); ++i) {
+      if (now.learned[i]) {
+        now.since[i] = was.since[i];
+        if (!now.since[i]) to_ask_.insert(match);
+      }
+      if (was.learned[i] && !now.learned[i]) news.insert(match);
+    }
+    if (found != before.end() && found->second.cookie != now.cookie) news.insert(match);
+    if (found != before.end()) before.erase(found);
+  }
+  for (const auto& [match, was] : before) news.insert(match);
 }
 
 void SpoofDrops::take_answer(of::Switch& of_switch, std::set<std::string>& news) {
   if (!request_) return;
-  if (request_->one_by_one) {
-    const auto counters = of_switch.take_counters(request_->number);
-    if (!counters) return;
-    request_.reset();
-    read(*counters, news);
-    return;
-  }
-  const auto sum = of_switch.take_packets(request_->number);
-  if (!sum) return;
-  request_.reset();
-  if (sum == sum_) return;
-  if (const auto asked = of_switch.request_counters(cookie_of_spoofed())) {
-    sum_ = sum;
-    request_ = Request{.number = *asked, .asked = clock_.now(), .one_by_one = true};
+  const auto counters = of_switch.take_counters(request_->number);
+  if (!counters) return;
+  const std::string match = std::exchange(request_, std::nullopt)->match;
+  const auto found = spoofers_.find(match);
+  if (found == spoofers_.end()) return;
+  Spoofer& spoofer = found->second;
+  spoofer.frames = 0;
+  for (std::size_t i = 0; i < kTables.size(); ++i) {
+    const auto dropped = counters->find({of::number(kTables[i]), kDropPriority, match});
+    if (dropped != counters->end()) spoofer.frames += dropped->second.packets;
+    const auto learned = counters->find(learned_of(kTables[i], match));
+    if (learned == counters->end() || !spoofer.learned[i] || spoofer.since[i]) continue;
+    spoofer.since[i] = clock_.wall() - std::chrono::duration_cast<WallTime::duration>(learned->second.age);
+    news.insert(match);
   }
 }
 
 std::set<std::string> SpoofDrops::run(of::Switch* of_switch) {
   std::set<std::string> news;
-  active_ = of_switch != nullptr && of_switch->flows() != nullptr;
-  const Monotonic now = clock_.now();
-  if (rising_ != 0) {  // mostly none of thousands is
-    for (auto& [key, count] : counts_) {
-      if (!count.rising || now < count.last + kQuiet) continue;
-      count.rising = false;
-      --rising_;
-      news.insert(key.match);
-    }
-  }
-  if (!active_) {
+  const of::FlowSet* flows = of_switch == nullptr ? nullptr : of_switch->flows();
+  if (flows == nullptr) {
     request_.reset();  // its answer was lost with the connection
-    sum_.reset();
+    seen_.reset();
     return news;
   }
-  take_answer(*of_switch, news);
-  if (request_ && now >= request_->asked + kAnswer) {
-    request_.reset();
-    sum_.reset();
+  if (seen_ != of_switch->sequence()) {
+    if (!seen_) look();
+    seen_ = of_switch->sequence();
+    read(*flows, news);
   }
-  if (request_ || now < next_) return news;
-  next_ = now + kEvery;
-  if (const auto asked = of_switch->request_packets(cookie_of_spoofed())) {
-    request_ = Request{.number = *asked, .asked = now};
+  take_answer(*of_switch, news);
+  const Monotonic now = clock_.now();
+  if (request_ && now >= request_->asked + kAnswer) to_ask_.insert(std::exchange(request_, std::nullopt)->match);
+  // One after the other: there are few.
+  while (!request_ && !to_ask_.empty()) {
+    const auto next = to_ask_.extract(to_ask_.begin());
+    const auto found = spoofers_.find(next.value());
+    if (found == spoofers_.end()) continue;
+    const auto asked = of_switch->request_counters(found->second.cookie);
+    if (!asked) break;
+    request_ = Request{.number = *asked, .asked = now, .match = next.value()};
   }
   return news;
 }
 
 void SpoofDrops::wait() const {
-  if (!active_) return;
-  const Monotonic until = request_ ? request_->asked + kAnswer : next_;
-  ml2_poll_timer(std::chrono::duration_cast<std::chrono::milliseconds>(until - clock_.now()).count() + 1);
+  if (!request_) return;
+  const auto left = request_->asked + kAnswer - clock_.now();
+  ml2_poll_timer(std::chrono::duration_cast<std::chrono::milliseconds>(left).count() + 1);
+}
+
+void SpoofDrops::look() {
+  for (const auto& [match, spoofer] : spoofers_) to_ask_.insert(match);
 }
 
 std::string SpoofDrops::sentence(const std::string& match, const Uuid& port) const {
   std::string text;
-  for (const of::IntTable table : kTables) {
-    const auto found = counts_.find({of::number(table), kDropPriority, match});
-    if (found == counts_.end() || !found->second.rising) continue;
+  const auto found = spoofers_.find(match);
+  if (found == spoofers_.end()) return text;
+  for (std::size_t i = 0; i < kTables.size(); ++i) {
+    if (!found->second.since[i]) continue;
     const std::string since =
-        fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(WallTime::clock::to_time_t(found->second.since)));
-    text += (text.empty() ? "" : "; ") + what_and_how(table, since, port);
+        fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(WallTime::clock::to_time_t(*found->second.since[i])));
+    text += (text.empty() ? "" : "; ") + what_and_how(kTables[i], since, port);
   }
   return text;
 }
 
 std::uint64_t SpoofDrops::frames(const std::string& match) const {
-  std::uint64_t frames = 0;
-  for (const of::IntTable table : kTables) {
-    const auto found = counts_.find({of::number(table), kDropPriority, match});
-    if (found != counts_.end() && found->second.rising) frames += found->second.packets - found->second.before;
-  }
-  return frames;
+  const auto found = spoofers_.find(match);
+  return found == spoofers_.end() ? 0 : found->second.frames;
 }
 
 }  // namespace ml2::reconcile

@@ -2,17 +2,18 @@
 //
 // Where in the walk: the reconciler runs it at each pass over the switch of the integration bridge; what it says of a port
 //   goes into the port's report: row, status, explain.
-// How: the drop flows of all ports have one cookie (compile/flows_antispoof.cc). Once in kEvery the switch is asked for the
-//   sum of their packets, one small message whatever their number; only when it has changed are they read one by one.
-//   Open vSwitch tells no one that a counter grows, and an agent that has nothing to do shall sleep: so that is seldom, and
-//   at once when somebody looks (`status`, `explain`).
+// How: the first frame of a port that a drop flow drops makes the switch learn a flow in table Spoofing
+//   (compile/flows_antispoof.cc), which goes when nothing more of the kind has come for a minute. So the switch tells, at
+//   once and by the flow monitor that is there anyway, when it begins and when it is over, and an agent that has nothing to
+//   do sleeps. Since when, and how many frames, the switch is asked: for the flows of that port, by their cookie, when
+//   the flow comes and when somebody looks (`status`, `explain`).
 // Threading: the thread of the poll loop only.
-// Failure: a switch that is away or gives no answer is asked again; what it had counted before stands.
-// What it does not do: nothing is said of what was dropped before the agent's first look: it may be long ago.
+// Failure: a switch that is away, or gives no answer, is asked again; what was said before stands meanwhile.
+// What it does not do: no counting of its own: the numbers are the switch's, and a restarted agent says the same.
 #pragma once
 
+#include <array>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -28,9 +29,7 @@ namespace ml2::reconcile {
 
 class SpoofDrops {
  public:
-  static constexpr std::chrono::milliseconds kEvery{20'000};
-  static constexpr std::chrono::milliseconds kAnswer{5000};   // no answer within: ask again
-  static constexpr std::chrono::milliseconds kQuiet{60'000};  // nothing dropped for so long: it is over
+  static constexpr std::chrono::milliseconds kAnswer{5000};  // no answer within: ask again
 
   // `clock` outlives it.
   explicit SpoofDrops(const Clock& clock) : clock_(clock) {}
@@ -38,42 +37,38 @@ class SpoofDrops {
   // The match of the port's drop flows; empty, which is none of theirs, when it has no OpenFlow port.
   [[nodiscard]] static std::string match_of(const PortState& state);
 
-  // `of_switch`: nullptr when there is none, or no port that is checked. Answers the matches ("in_port=5") of the ports of which
-  // something else is to be said now.
+  // `of_switch`: nullptr when there is none. Answers the matches ("in_port=5") of the ports of which something else is to be
+  // said now.
   [[nodiscard]] std::set<std::string> run(of::Switch* of_switch);
   void wait() const;
-  // The next run() asks, whatever the time.
-  void look() { next_ = {}; }
+  // The next run() asks how many frames there are by now.
+  void look();
   // What is said of the port with this match: what is dropped, since when, what to do; empty: nothing is dropped.
   [[nodiscard]] std::string sentence(const std::string& match, const Uuid& port) const;
-  // Frames dropped since then; 0: nothing is.
+  // Frames of it dropped so far, as long as any are; 0: none is.
   [[nodiscard]] std::uint64_t frames(const std::string& match) const;
 
  private:
-  struct Count {
-    std::uint64_t packets = 0;  // of the flow
-    std::uint64_t before = 0;   // of these: before it began
-    WallTime since{};
-    Monotonic last{};  // time of the reading that found more of them
-    bool rising = false;
+  struct Spoofer {
+    std::uint64_t cookie = 0;
+    std::array<bool, 2> learned{};                   // by what drops: ArpSpoof, MacSpoof
+    std::array<std::optional<WallTime>, 2> since{};  // as the switch has answered
+    std::uint64_t frames = 0;
   };
   struct Request {
     std::uint32_t number = 0;
     Monotonic asked{};
-    bool one_by_one = false;
+    std::string match;
   };
 
+  void read(const of::FlowSet& flows, std::set<std::string>& news);
   void take_answer(of::Switch& of_switch, std::set<std::string>& news);
-  void read(const std::map<of::FlowKey, of::FlowCounters>& counters, std::set<std::string>& news);
 
   const Clock& clock_;
-  bool active_ = false;  // at the last run()
-  Monotonic next_{};
+  std::optional<std::uint64_t> seen_;        // the switch's sequence that was read
+  std::map<std::string, Spoofer> spoofers_;  // by match
+  std::set<std::string> to_ask_;             // of these
   std::optional<Request> request_;
-  std::optional<std::uint64_t> sum_;  // at the last reading one by one
-  bool read_once_ = false;
-  std::map<of::FlowKey, Count> counts_;
-  std::size_t rising_ = 0;  // how many of them are
 };
 
 }  // namespace ml2::reconcile

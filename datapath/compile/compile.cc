@@ -68,6 +68,4 @@ std::uint64_t cookie_of_pipeline() { return of::cookie_of("pipeline"); }
 
 std::uint64_t cookie_of_learned() { return of::cookie_of("learned"); }
 
-std::uint64_t cookie_of_spoofed() { return of::cookie_of("spoofed"); }
-
 }  // namespace ml2

@@ -41,6 +41,5 @@ FactsChanges update_facts(const ovsdb::Vswitch& vswitch, const ovsdb::VswitchCha
 [[nodiscard]] std::uint64_t cookie_of_port(const Uuid& port);   // flows of one port
 [[nodiscard]] std::uint64_t cookie_of_pipeline();               // default flows and those of patch and tunnel ports
 [[nodiscard]] std::uint64_t cookie_of_learned();                // flows that the switch learns by itself
-[[nodiscard]] std::uint64_t cookie_of_spoofed();  // flows that count what anti-spoofing drops, of all ports
 
 }  // namespace ml2

@@ -17,6 +17,20 @@ using of::IntTable;
 using of::Match;
 
 constexpr std::uint16_t kEntryPriority = 9;
+// A port that has sent nothing of what is dropped for so long sends it no more.
+constexpr std::uint16_t kQuietSeconds = 60;
+
+// Drops, and remembers the port in table Spoofing while it goes on: the switch tells the agent of that flow when it comes and
+// when it goes (reconcile/spoof_drops.h). Nobody has to ask for counters, at which ovs-vswitchd would walk over all of its ports.
+std::string drop_and_tell(IntTable table, std::uint64_t cookie) {
+  return Actions(table)
+      .learn({.table = IntTable::Spoofing,
+              .idle_timeout = kQuietSeconds,
+              .priority = of::number(table),
+              .cookie = cookie,
+              .steps = {of::learn::match(of::field::kInPort)}})
+      .text();
+}
 
 }  // namespace
 
@@ -86,13 +100,12 @@ of::FlowSet antispoof_flows(const Port& port, OfPort ofport) {
     add_flow(flows, IntTable::MacSpoof, 2, from_port().dl_src(mac), to(IntTable::MacSpoof, IntTable::LocalEgress),
              cookie);
   }
-  // What is left over is dropped by the tables' own flows, too; these count it port by port. One cookie of all ports: by
-  // it the agent (reconcile/spoof_drops.h) and people (ovs-ofctl dump-flows br-int cookie=.../-1) ask for all of them.
-  const auto count = [&](IntTable table) {
-    add_flow(flows, table, 1, from_port(), Actions(table).drop().text(), cookie_of_spoofed());
+  // What is left over is dropped by the tables' own flows, too; these count it port by port, and tell.
+  const auto tell = [&](IntTable table) {
+    add_flow(flows, table, 1, from_port(), drop_and_tell(table, cookie), cookie);
   };
-  if (check_arp || check_nd) count(IntTable::ArpSpoof);
-  count(IntTable::MacSpoof);
+  if (check_arp || check_nd) tell(IntTable::ArpSpoof);
+  tell(IntTable::MacSpoof);
   return flows;
 }
 

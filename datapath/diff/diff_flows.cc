@@ -125,7 +125,9 @@ void diff_bridge(const std::string& bridge, const of::FlowSet& desired, const of
 }  // namespace
 
 bool is_learned(const of::FlowKey& key, const of::FlowBody& body) {
-  return key.table == of::number(of::TunTable::UcastToTun) && body.hard_timeout != 0;
+  // Of the tunnel bridge, or of the integration bridge, which has no table of the other's number.
+  return (key.table == of::number(of::TunTable::UcastToTun) && body.hard_timeout != 0) ||
+         (key.table == of::number(of::IntTable::Spoofing) && body.idle_timeout != 0);
 }
 
 void diff_flows(const Sides& sides, const Suspects* suspects, Plan& plan) {

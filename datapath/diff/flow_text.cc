@@ -96,7 +96,18 @@ bool refers_to(const of::FlowKey& key, const of::FlowBody& body, std::int64_t of
   return in_port_of(key) == ofport || outputs_to(body.actions, ofport);
 }
 
+namespace {
+
+// The port that it names is still that port, and is checked: the next one of that number has sent nothing.
+bool spoofs_still(const of::FlowKey& key, const of::FlowBody& body, const of::FlowSet& desired) {
+  const auto drop = desired.find({static_cast<std::uint8_t>(key.priority), 1, key.match});
+  return drop != desired.end() && drop->second.cookie == body.cookie;
+}
+
+}  // namespace
+
 bool learned_rightly(const of::FlowKey& key, const of::FlowBody& body, const of::FlowSet& desired) {
+  if (key.table == of::number(of::IntTable::Spoofing)) return spoofs_still(key, body, desired);
   const auto vlan = part(key.match, "vlan_tci=", "/0x0fff");
   const auto tunnel_key = part(body.actions, "load:", "->NXM_NX_TUN_ID[]");
   const auto port = part(body.actions, "output:");

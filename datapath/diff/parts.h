@@ -47,8 +47,8 @@ void diff_fast_path(const Desired& desired, const fp::Tables* fast_path, const n
 [[nodiscard]] std::optional<std::int64_t> in_port_of(const of::FlowKey& key);
 // Whether a flow matches frames from port `ofport` or sends frames to it.
 [[nodiscard]] bool refers_to(const of::FlowKey& key, const of::FlowBody& body, std::int64_t ofport);
-// Whether a learned flow of the tunnel bridge is what would be learned today: a frame from that tunnel port with that
-// key gets that local VLAN.
+// Whether a learned flow is what would be learned today. On the tunnel bridge: a frame from that tunnel port with that key
+// gets that local VLAN. On the integration bridge: that port has that drop flow.
 [[nodiscard]] bool learned_rightly(const of::FlowKey& key, const of::FlowBody& body, const of::FlowSet& desired);
 
 // The matches under which the switch may have learned the MAC of a written entry of table UcastToTun ("dl_vlan=1,

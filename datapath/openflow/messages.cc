@@ -32,21 +32,6 @@ Message make_bundle_control(std::uint32_t bundle_id, std::uint16_t type) {
   return Message(ofputil_encode_bundle_ctrl_request(OFP14_VERSION, &control));
 }
 
-// Of one cookie Open vSwitch has an index (ofproto/ofproto.c, collect_rules_loose()): it does not look at all flows.
-Message make_stats_request(std::optional<std::uint64_t> cookie, bool aggregate) {
-  ofputil_flow_stats_request request{};
-  request.aggregate = aggregate;
-  match_init_catchall(&request.match);
-  if (cookie) {
-    request.cookie = htonll(*cookie);
-    request.cookie_mask = OVS_BE64_MAX;
-  }
-  request.out_port = OFPP_ANY;
-  request.out_group = OFPG_ANY;
-  request.table_id = OFPTT_ALL;
-  return Message(ofputil_encode_flow_stats_request(&request, OFPUTIL_P_OF14_OXM));
-}
-
 FlowBody body_of(ovs_be64 cookie, std::uint16_t idle, std::uint16_t hard, const ofpact* actions, std::size_t length) {
   return {.actions = format_actions(actions, length),
           .cookie = ntohll(cookie),
@@ -174,8 +159,19 @@ Message make_flow_monitor(std::uint32_t monitor_id) {
   return message;
 }
 
-Message make_flow_stats_request(std::optional<std::uint64_t> cookie) { return make_stats_request(cookie, false); }
-Message make_aggregate_stats_request(std::uint64_t cookie) { return make_stats_request(cookie, true); }
+// Of one cookie Open vSwitch has an index (ofproto/ofproto.c, collect_rules_loose()): it does not look at all flows.
+Message make_flow_stats_request(std::optional<std::uint64_t> cookie) {
+  ofputil_flow_stats_request request{};
+  match_init_catchall(&request.match);
+  if (cookie) {
+    request.cookie = htonll(*cookie);
+    request.cookie_mask = OVS_BE64_MAX;
+  }
+  request.out_port = OFPP_ANY;
+  request.out_group = OFPG_ANY;
+  request.table_id = OFPTT_ALL;
+  return Message(ofputil_encode_flow_stats_request(&request, OFPUTIL_P_OF14_OXM));
+}
 
 Message make_echo_reply(const Message& request) { return Message(ofputil_encode_echo_reply(header(request))); }
 
@@ -224,13 +220,6 @@ Result<Reply> decode(const Message& message) {
       decode_items(message, reply,
                    [&reply](ofpbuf& item, ofpbuf& actions) { return decode_stats(item, actions, reply); });
       break;
-    case OFPTYPE_AGGREGATE_STATS_REPLY: {
-      ofputil_aggregate_stats sum{};
-      if (ofputil_decode_aggregate_stats_reply(&sum, header(message)) != 0) break;
-      reply.kind = Reply::Kind::Aggregate;
-      reply.packets = sum.packet_count;
-      break;
-    }
     default: break;
   }
   return reply;

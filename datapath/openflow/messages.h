@@ -28,9 +28,8 @@ namespace ml2::of {
 [[nodiscard]] Message make_barrier();  // 7.3.8
 // Every flow now, and from then on each change (7.3.5.12). Our own changes come as one Own update per bundle.
 [[nodiscard]] Message make_flow_monitor(std::uint32_t monitor_id);
-// The flows with this cookie (nullopt: all) with counters (7.3.5.2); the sum of theirs (7.3.5.3).
+// The flows with this cookie (nullopt: all) with counters (7.3.5.2).
 [[nodiscard]] Message make_flow_stats_request(std::optional<std::uint64_t> cookie);
-[[nodiscard]] Message make_aggregate_stats_request(std::uint64_t cookie);
 [[nodiscard]] Message make_echo_reply(const Message& request);
 // Bundles, ordered and atomic (7.3.9).
 [[nodiscard]] Message make_bundle_open(std::uint32_t bundle_id);
@@ -53,24 +52,13 @@ struct FlowUpdate {
 };
 
 struct Reply {
-  enum class Kind {
-    Error,
-    BundleOpened,
-    BundleCommitted,
-    Barrier,
-    FlowUpdates,
-    FlowStats,
-    Aggregate,
-    EchoRequest,
-    Other
-  };
+  enum class Kind { Error, BundleOpened, BundleCommitted, Barrier, FlowUpdates, FlowStats, EchoRequest, Other };
   Kind kind = Kind::Other;
   std::uint32_t transaction_id = 0;
   bool more = false;  // of FlowUpdates and FlowStats: another part of the same reply follows
   std::string error;  // of Error: its name and meaning, "OFPBAC_BAD_OUT_PORT (bad output port)"
   std::vector<FlowUpdate> updates;
   std::vector<std::pair<FlowKey, FlowCounters>> counters;
-  std::uint64_t packets = 0;      // of Aggregate
   std::size_t unreadable = 0;     // flows left out
   std::string unreadable_reason;  // of the first of them
 };

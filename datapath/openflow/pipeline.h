@@ -5,7 +5,7 @@
 // Failure: an order that is not increasing or registers that overlap do not compile.
 // What it does not do: no flows: a table's own miss flow is in its compile/ file.
 // The numbers are the incumbent's (neutron/plugins/ml2/drivers/openvswitch/agent/common/constants.py), so that
-// runbooks, hotsos and other agents' extensions go on working.
+// runbooks, hotsos and other agents' extensions go on working; table 26 of br-int, which it does not use, is ours.
 #pragma once
 
 #include <array>
@@ -20,6 +20,7 @@ enum class IntTable : std::uint8_t {
   Canary = 23,           // one drop flow: gone when ovs-vswitchd was restarted
   ArpSpoof = 24,         // ARP and neighbour advertisements of VM ports
   MacSpoof = 25,         // source MAC of VM ports
+  Spoofing = 26,         // of ours: learned: which ports send what the two before drop
   LocalEgress = 30,      // Local IP
   LocalIp = 31,          // Local IP
   PacketRateLimit = 59,  // packet-rate meters
@@ -50,9 +51,11 @@ struct TableName {
 };
 
 inline constexpr std::array kIntTables{
-    TableName{0, "local_switching"},    TableName{23, "canary"},       TableName{24, "arp_spoof"},
-    TableName{25, "mac_spoof"},         TableName{30, "local_egress"}, TableName{31, "local_ip"},
-    TableName{59, "packet_rate_limit"}, TableName{60, "transient"},    TableName{61, "local_mac_direct"},
+    TableName{0, "local_switching"},   TableName{23, "canary"},
+    TableName{24, "arp_spoof"},        TableName{25, "mac_spoof"},
+    TableName{26, "spoofing"},         TableName{30, "local_egress"},
+    TableName{31, "local_ip"},         TableName{59, "packet_rate_limit"},
+    TableName{60, "transient"},        TableName{61, "local_mac_direct"},
     TableName{62, "transient_egress"},
 };
 inline constexpr std::array kTunTables{

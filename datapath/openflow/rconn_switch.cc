@@ -117,10 +117,8 @@ void RconnSwitch::handle(const Message& message) {
     case Reply::Kind::FlowUpdates: handle_updates(std::move(reply)); break;
     case Reply::Kind::Error: handle_error(reply); break;
     case Reply::Kind::FlowStats:
-    case Reply::Kind::Aggregate:
       if (const auto found = counting_.find(reply.transaction_id); found != counting_.end()) {
         found->second.counters.insert(reply.counters.begin(), reply.counters.end());
-        found->second.packets = reply.packets;
         found->second.whole = !reply.more;
       }
       break;
@@ -283,40 +281,20 @@ void RconnSwitch::finish_bundle() {
 
 std::optional<Status> RconnSwitch::take_outcome() { return std::exchange(outcome_, std::nullopt); }
 
-Result<std::uint32_t> RconnSwitch::count(Message request) {
+Result<std::uint32_t> RconnSwitch::request_counters(std::optional<std::uint64_t> cookie) {
   if (!have_flows_) return transient(fmt::format("{}: its flows have not been read yet", bridge_));
   if (counting_.size() >= kMostRequests) counting_.erase(counting_.begin());
-  const std::uint32_t id = send(std::move(request));
+  const std::uint32_t id = send(make_flow_stats_request(cookie));
   counting_.try_emplace(id);
   return id;
 }
 
-std::optional<RconnSwitch::Counting> RconnSwitch::take_count(std::uint32_t request) {
+std::optional<std::map<FlowKey, FlowCounters>> RconnSwitch::take_counters(std::uint32_t request) {
   const auto found = counting_.find(request);
   if (found == counting_.end() || !found->second.whole) return std::nullopt;
-  Counting result = std::move(found->second);
+  auto counters = std::move(found->second.counters);
   counting_.erase(found);
-  return result;
-}
-
-Result<std::uint32_t> RconnSwitch::request_counters(std::optional<std::uint64_t> cookie) {
-  return count(make_flow_stats_request(cookie));
-}
-
-Result<std::uint32_t> RconnSwitch::request_packets(std::uint64_t cookie) {
-  return count(make_aggregate_stats_request(cookie));
-}
-
-std::optional<std::map<FlowKey, FlowCounters>> RconnSwitch::take_counters(std::uint32_t request) {
-  std::optional<Counting> count = take_count(request);
-  if (!count) return std::nullopt;
-  return std::move(count->counters);
-}
-
-std::optional<std::uint64_t> RconnSwitch::take_packets(std::uint32_t request) {
-  const std::optional<Counting> count = take_count(request);
-  if (!count) return std::nullopt;
-  return count->packets;
+  return counters;
 }
 
 SwitchStatus RconnSwitch::status() const {

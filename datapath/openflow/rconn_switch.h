@@ -45,8 +45,6 @@ class RconnSwitch final : public Switch {
   [[nodiscard]] std::optional<Status> take_outcome() override;
   Result<std::uint32_t> request_counters(std::optional<std::uint64_t> cookie) override;
   [[nodiscard]] std::optional<std::map<FlowKey, FlowCounters>> take_counters(std::uint32_t request) override;
-  Result<std::uint32_t> request_packets(std::uint64_t cookie) override;
-  [[nodiscard]] std::optional<std::uint64_t> take_packets(std::uint32_t request) override;
   [[nodiscard]] SwitchStatus status() const override;
 
  private:
@@ -64,8 +62,7 @@ class RconnSwitch final : public Switch {
   };
 
   struct Counting {
-    std::map<FlowKey, FlowCounters> counters;  // of request_counters()
-    std::uint64_t packets = 0;                 // of request_packets()
+    std::map<FlowKey, FlowCounters> counters;
     bool whole = false;
   };
 
@@ -80,8 +77,6 @@ class RconnSwitch final : public Switch {
   void send_more();
   void finish_bundle();
   std::uint32_t send(Message message);
-  Result<std::uint32_t> count(Message request);
-  std::optional<Counting> take_count(std::uint32_t request);
 
   std::string bridge_;
   std::string socket_;

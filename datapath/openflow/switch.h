@@ -75,9 +75,6 @@ class Switch {
   // The answer, once; nullopt until it is here whole (never, when the connection was lost or the switch refused it: ask
   // again).
   [[nodiscard]] virtual std::optional<std::map<FlowKey, FlowCounters>> take_counters(std::uint32_t request) = 0;
-  // The same for the sum of the packets of the flows with this cookie: one small message, whatever their number.
-  virtual Result<std::uint32_t> request_packets(std::uint64_t cookie) = 0;
-  [[nodiscard]] virtual std::optional<std::uint64_t> take_packets(std::uint32_t request) = 0;
 
   [[nodiscard]] virtual SwitchStatus status() const = 0;
 };

@@ -28,10 +28,6 @@ class Channel final : public of::Switch {
   [[nodiscard]] std::optional<std::map<of::FlowKey, of::FlowCounters>> take_counters(std::uint32_t request) override {
     return target_.take_counters(request);
   }
-  Result<std::uint32_t> request_packets(std::uint64_t cookie) override { return target_.request_packets(cookie); }
-  [[nodiscard]] std::optional<std::uint64_t> take_packets(std::uint32_t request) override {
-    return target_.take_packets(request);
-  }
   [[nodiscard]] of::SwitchStatus status() const override { return target_.status(); }
 
  private:

@@ -126,22 +126,12 @@ Result<std::uint32_t> FakeSwitch::request_counters(std::optional<std::uint64_t> 
   return last_request_;
 }
 
-Result<std::uint32_t> FakeSwitch::request_packets(std::uint64_t cookie) { return request_counters(cookie); }
-
 std::optional<std::map<FlowKey, FlowCounters>> FakeSwitch::take_counters(std::uint32_t request) {
   const auto found = counted_.find(request);
   if (found == counted_.end()) return std::nullopt;
   auto counters = std::move(found->second);
   counted_.erase(found);
   return counters;
-}
-
-std::optional<std::uint64_t> FakeSwitch::take_packets(std::uint32_t request) {
-  const auto counters = take_counters(request);
-  if (!counters) return std::nullopt;
-  std::uint64_t packets = 0;
-  for (const auto& [key, count] : *counters) packets += count.packets;
-  return packets;
 }
 
 SwitchStatus FakeSwitch::status() const {
@@ -207,13 +197,14 @@ void FakeSwitch::remove(const FlowKey& key) {
   carry_out({{{.command = FlowMod::Command::Delete, .key = flow->first, .body = {}}}});
 }
 
-void FakeSwitch::count(const FlowKey& key, std::uint64_t packets) {
+void FakeSwitch::count(const FlowKey& key, std::uint64_t packets, std::chrono::milliseconds age) {
   auto flow = canonical(key, {.actions = "drop"});
   ML2_CHECK(flow.has_value(), flow.error().message.c_str());
   const auto at = table_counters_.find(flow->first);
   ML2_CHECK(at != table_counters_.end(), "only a flow that is there can be hit");
   at->second.packets += packets;
   at->second.bytes += packets * kPacketBytes;
+  at->second.age = age;
 }
 
 }  // namespace ml2::of

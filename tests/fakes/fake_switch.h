@@ -10,6 +10,7 @@
 //   refused, as a switch without groups does.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <optional>
 #include <set>
@@ -37,8 +38,6 @@ class FakeSwitch final : public Switch {
   [[nodiscard]] std::optional<Status> take_outcome() override;
   Result<std::uint32_t> request_counters(std::optional<std::uint64_t> cookie) override;
   [[nodiscard]] std::optional<std::map<FlowKey, FlowCounters>> take_counters(std::uint32_t request) override;
-  Result<std::uint32_t> request_packets(std::uint64_t cookie) override;
-  [[nodiscard]] std::optional<std::uint64_t> take_packets(std::uint32_t request) override;
   [[nodiscard]] SwitchStatus status() const override;
 
   // Fault menu.
@@ -52,8 +51,8 @@ class FakeSwitch final : public Switch {
   // refuses (a mistake of the test).
   void put(const FlowKey& key, const FlowBody& body);
   void remove(const FlowKey& key);
-  // `packets` of 64 bytes have hit the flow.
-  void count(const FlowKey& key, std::uint64_t packets);
+  // `packets` of 64 bytes have hit the flow, which was made `age` ago.
+  void count(const FlowKey& key, std::uint64_t packets, std::chrono::milliseconds age = {});
 
   // The switch's own table, whatever the connection does.
   [[nodiscard]] const FlowSet& table() const { return table_; }

@@ -65,7 +65,7 @@ class Walk {
       case 9:
       case 10: remote(); break;
       case 11: flow_by_hand(); break;
-      case 12: learned_flow(); break;
+      case 12: chance(50) ? learned_flow() : spoofing(); break;
       case 13: row_by_hand(); break;
       case 14: refuse(); break;
       case 15: vtep(); break;
@@ -177,6 +177,15 @@ class Walk {
                                1 + pick(5)),
         .cookie = cookie_of_learned(),
         .hard_timeout = 300};
+  }
+  // As the switch makes it of a frame that a drop flow drops: for a port that is there, or that has gone.
+  void spoofing() {
+    const of::FlowSet flows = ovs_.flows("br-int");
+    for (const auto& [key, body] : flows) {
+      if (key.priority != 1 || (key.table != 24 && key.table != 25) || chance(50)) continue;
+      ovs_.flows("br-int")[{26, key.table, key.match}] = {
+          .actions = "drop", .cookie = body.cookie + (chance(20) ? 1U : 0U), .idle_timeout = 60};
+    }
   }
   void row_by_hand() {
     const std::string name = any_tap();

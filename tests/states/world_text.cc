@@ -113,6 +113,8 @@ std::string flow_text(const Names& names, const std::string& bridge, const of::F
   actions = registers(actions, "->reg6", local);
   const std::string learned = fmt::format("{:#x}", cookie_of_learned());
   if (const auto at = actions.find(learned); at != std::string::npos) actions.replace(at, learned.size(), "learned");
+  const std::string own = fmt::format("{:#x}", body.cookie);
+  if (const auto at = actions.find(own); at != std::string::npos) actions.replace(at, own.size(), "own");
   std::string timeouts;
   if (body.hard_timeout != 0) timeouts = fmt::format(" hard_timeout={},", body.hard_timeout);
   return fmt::format("table={},{} priority={}{}{} actions={}{}", names.table(bridge, key.table), timeouts,

@@ -209,7 +209,7 @@ class Hypervisor(Namespace):
         """{flow without its counters: (duration in seconds, n_packets)}"""
         found = {}
         for line in self.flows(bridge):
-            if "hard_timeout=" in line or "idle_timeout=" in line:
+            if "_timeout=" in line.partition("actions=")[0]:
                 continue  # learned: they come and go
             duration = float(re.search(r"duration=([\d.]+)s", line).group(1))
             packets = int(re.search(r"n_packets=(\d+)", line).group(1))

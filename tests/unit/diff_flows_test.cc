@@ -208,6 +208,25 @@ TEST_F(LearnedFlows, WrongOnesGo) {
   EXPECT_THAT(world.planned().bundles.at("br-tun").mods, ::testing::UnorderedElementsAreArray(deletes));
 }
 
+// Which ports send what anti-spoofing drops: said by the switch, and true of that port alone.
+TEST(LearnedSpoofing, IsOfThePortThatHasTheDropFlow) {
+  const of::FlowSet desired{{key(24, 1, "in_port=5"), {.actions = "drop", .cookie = kOurs}},
+                            {key(25, 1, "in_port=5"), {.actions = "drop", .cookie = kOurs}},
+                            {key(25, 1, "in_port=6"), {.actions = "drop", .cookie = kOurs + 1}}};
+  const auto rightly = [&](std::uint16_t priority, const char* match, std::uint64_t cookie) {
+    const of::FlowBody learned{.actions = "drop", .cookie = cookie, .idle_timeout = 60};
+    EXPECT_TRUE(is_learned(key(26, priority, match), learned));
+    return learned_rightly(key(26, priority, match), learned, desired);
+  };
+  EXPECT_TRUE(rightly(24, "in_port=5", kOurs));
+  EXPECT_TRUE(rightly(25, "in_port=5", kOurs));
+  EXPECT_TRUE(rightly(25, "in_port=6", kOurs + 1));
+  EXPECT_FALSE(rightly(25, "in_port=6", kOurs)) << "the number has another port now";
+  EXPECT_FALSE(rightly(24, "in_port=6", kOurs + 1)) << "its ARP is not checked";
+  EXPECT_FALSE(rightly(25, "in_port=7", kOurs));
+  EXPECT_FALSE(is_learned(key(26, 25, "in_port=5"), body("drop"))) << "a flow by hand";
+}
+
 // As ovs-vswitchd 3.1 prints what it learned through a port with remote_ip=flow.
 TEST(LearnedAddress, OfKnownVtepsOnly) {
   const of::FlowSet desired{{key(0, 1, "tun_ipv6_src=fd00::2,in_port=2"), body("goto_table:4")},
