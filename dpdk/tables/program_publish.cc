@@ -165,15 +165,27 @@ void Program::publish_port(std::uint16_t id) {
     std::size_t size = 4;
     while (size < count * 4) size *= 2;
     vteps->mask = static_cast<std::uint32_t>(size - 1);
-    vteps->entries.resize(size);
+    if (vteps->ipv6) {
+      vteps->ipv6_entries.resize(size);
+    } else {
+      vteps->ipv4_entries.resize(size);
+    }
+    // The first free place from the address's own on.
+    const auto place = [&vteps](auto& entries, const std::uint8_t* remote) -> auto& {
+      std::uint32_t at = vtep_hash(remote, vteps->ipv6);
+      while (entries[at & vteps->mask].output != 0) ++at;
+      return entries[at & vteps->mask];
+    };
     for (const auto& [vtep, v] : vteps_) {
       const OutputIndex output = output_of_vtep(vtep);
       if (v.port != id || output == 0 || (v.ipv6 != 0) != vteps->ipv6) continue;
-      std::uint32_t at = vtep_hash(v.remote, vteps->ipv6);
-      while (vteps->entries[at & vteps->mask].output != 0) ++at;
-      VtepIndex::Entry& entry = vteps->entries[at & vteps->mask];
-      std::memcpy(entry.address, v.remote, 16);
-      entry.output = output;
+      if (vteps->ipv6) {
+        VtepIndex::Entry6& entry = place(vteps->ipv6_entries, v.remote);
+        std::memcpy(entry.address, v.remote, sizeof(entry.address));
+        entry.output = output;
+      } else {
+        place(vteps->ipv4_entries, v.remote) = {wire::load_raw<std::uint32_t>(v.remote), output};
+      }
     }
     port->vteps = std::move(vteps);
   }

@@ -73,13 +73,18 @@ struct AllowedAddress {
 // A VTEP that we accept packets from, by its address: open addressing, at most a quarter full: most are found
 // at once.
 struct VtepIndex {
-  struct Entry {
+  struct Entry4 {
+    std::uint32_t address = 0;  // as it is stored
+    OutputIndex output = 0;     // 0: free
+  };
+  struct Entry6 {
     std::uint8_t address[16] = {};
-    OutputIndex output = 0;  // 0: free
+    OutputIndex output = 0;
   };
   bool ipv6 = false;
   std::uint32_t mask = 0;
-  std::vector<Entry> entries;
+  std::vector<Entry4> ipv4_entries;  // one of the two
+  std::vector<Entry6> ipv6_entries;
 };
 
 // The upper half of the product: VTEPs' addresses differ in their last byte, the highest of the word, and only there all bits

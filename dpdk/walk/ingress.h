@@ -73,23 +73,23 @@ ML2_INLINE Drop to_drop(vxlan::Fault fault) {
 }
 
 // Which VTEP has this address; 0: none.
-ML2_INLINE OutputIndex find_vtep(const VtepIndex& index, const std::uint8_t* address) {
-  for (std::uint32_t at = vtep_hash(address, index.ipv6);; ++at) {
-    const VtepIndex::Entry& entry = index.entries[at & index.mask];
-    if (entry.output == 0) return 0;
-    const bool same =
-        index.ipv6
-            ? wire::load_raw<std::uint64_t>(entry.address) == wire::load_raw<std::uint64_t>(address) &&
-                  wire::load_raw<std::uint64_t>(entry.address + 8) == wire::load_raw<std::uint64_t>(address + 8)
-            : wire::load_raw<std::uint32_t>(entry.address) == wire::load_raw<std::uint32_t>(address);
-    if (same) return entry.output;
+ML2_INLINE OutputIndex find_vtep_ipv4(const VtepIndex::Entry4* entries, std::uint32_t mask, std::uint32_t address) {
+  for (std::uint32_t at = vtep_hash(address);; ++at) {
+    const VtepIndex::Entry4& entry = entries[at & mask];
+    if (entry.address == address || entry.output == 0) [[likely]]
+      return entry.output;
   }
 }
-
-ML2_INLINE OutputIndex find_vtep_ipv4(const VtepIndex::Entry* entries, std::uint32_t mask, std::uint32_t address) {
-  for (std::uint32_t at = vtep_hash(address);; ++at) {
-    const VtepIndex::Entry& entry = entries[at & mask];
-    if (entry.output == 0 || wire::load_raw<std::uint32_t>(entry.address) == address) return entry.output;
+ML2_INLINE OutputIndex find_vtep(const VtepIndex& index, const std::uint8_t* address) {
+  if (!index.ipv6)
+    return find_vtep_ipv4(index.ipv4_entries.data(), index.mask, wire::load_raw<std::uint32_t>(address));
+  for (std::uint32_t at = vtep_hash(address, true);; ++at) {
+    const VtepIndex::Entry6& entry = index.ipv6_entries[at & index.mask];
+    if (entry.output == 0) return 0;
+    if (wire::load_raw<std::uint64_t>(entry.address) == wire::load_raw<std::uint64_t>(address) &&
+        wire::load_raw<std::uint64_t>(entry.address + 8) == wire::load_raw<std::uint64_t>(address + 8)) {
+      return entry.output;
+    }
   }
 }
 

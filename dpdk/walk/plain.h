@@ -278,7 +278,7 @@ ML2_INLINE std::uint32_t classify_tunnel(Context& context, Frame* frames, unsign
     routes[i] = plain_route(port, frames[i], ip_offset);
     differ |= routes[i] ^ routes[0];
   }
-  const VtepIndex::Entry* const vteps = port.vteps->entries.data();
+  const VtepIndex::Entry4* const vteps = port.vteps->ipv4_entries.data();
   const std::uint32_t mask = port.vteps->mask;
   std::uint32_t odd = 0;
   if (differ >> 32U == 0) {  // one segment
