@@ -102,6 +102,7 @@ void BucketTable::take_out(Slot slot) {
   }
   // Before the place is used again (put): whoever matched the old key sees the count change.
   store_shared(b.erased, static_cast<std::uint16_t>(b.erased + 1));
+  store_shared(array_->erased, array_->erased + 1);
 }
 
 // Breadth first over the buckets that entries could move to; shifts along the shortest path. False: none was found.

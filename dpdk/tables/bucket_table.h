@@ -5,8 +5,8 @@
 //   16.8 MB hold a million entries.
 // Where in the walk: dpdk/tables writes it; find.h reads it in the workers.
 // Threading: one writer, any number of readers without locks, and none ever waits for the writer. An entry's value changes
-//   by one store. `erased` counts the keys that left a bucket, before their place is used again: a reader that finds it
-//   changed after reading a value looks again. An entry that moves is in both places before it leaves one, and `moves`
+//   by one store. `erased` counts the keys that left a bucket, or any, before their place is used again: a reader that finds it
+//   changed after reading values looks again. An entry that moves is in both places before it leaves one, and `moves`
 //   tells a reader that missed to look again. Old arrays are freed after a grace period.
 // Failure: insert() answers false when memory for growing cannot be had; the table stays as it was. A seed that puts the keys
 //   into few buckets is changed, the table not doubled, while it is less than half full.
@@ -40,7 +40,9 @@ struct BucketArray {
   std::uint64_t mask = 0;  // number of buckets - 1; a power of two
   std::uint64_t seed = 0;  // odd; drawn per process, so that nobody can make MACs that all fall into one bucket
   std::size_t bytes = 0;
-  alignas(64) std::uint64_t moves = 0;  // entries moved between buckets so far; apart from what every look-up reads
+  // Apart from what every look-up reads: entries moved between buckets so far, and keys that left any bucket.
+  alignas(64) std::uint64_t moves = 0;
+  std::uint64_t erased = 0;
 
   BucketArray(std::uint64_t count, std::uint64_t hash_seed);
   ~BucketArray();

@@ -58,7 +58,8 @@ OutputIndex Program::allocate(Destination destination) {
     destinations_[index] = destination;
     return index;
   }
-  if (destinations_.size() >= kMaxOutputs) return 0;
+  // The last index is no output's: it stands in kMiss, the answer of a look-up that finds nothing.
+  if (destinations_.size() >= kMaxOutputs - 1) return 0;
   destinations_.push_back(destination);
   return static_cast<OutputIndex>(destinations_.size() - 1);
 }

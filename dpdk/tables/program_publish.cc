@@ -53,9 +53,10 @@ void Program::publish_attachment(const RecordKeys::Pair& key) {
   output->port = record.port;
   output->refuses = record.port;
   output->headroom = wire::kVlanLength;
-  output->sequence = output_sequence_[it->second];
+  output->entry = pack({it->second, 0, output_sequence_[it->second]});
   output->tag_raw = __builtin_bswap16(record.vlan);
   output->max_frame = static_cast<std::uint16_t>(port.mtu + wire::kEthernetLength);
+  output->plain_frame = output->max_frame;
   replace(tables_->outputs[it->second], static_cast<const Output*>(output.release()));
 }
 
@@ -80,13 +81,14 @@ void Program::publish_vtep(std::uint16_t id) {
   output->port = record.port;
   output->refuses = kFromTunnel;
   output->headroom = vxlan::kSlack;
-  output->sequence = output_sequence_[it->second];
+  output->entry = pack({it->second, 0, output_sequence_[it->second]});
   output->tunnel = true;
   output->header = vxlan::prepare(outer);
   // The MTU counts from the outer IP header on.
   const int room = ports_.at(record.port).mtu -
                    static_cast<int>((outer.ipv6 ? vxlan::kOverheadV6 : vxlan::kOverheadV4) - wire::kEthernetLength);
   output->max_frame = static_cast<std::uint16_t>(std::max(room, 0));
+  output->plain_frame = outer.ipv6 || outer.udp_checksum ? std::uint16_t{0} : output->max_frame;
   replace(tables_->outputs[it->second], static_cast<const Output*>(output.release()));
 }
 

@@ -40,16 +40,18 @@ inline constexpr std::uint16_t kFromTunnel = 0xfffe;
 struct alignas(64) Output {
   PortIndex port = kNoPort;
   std::uint16_t refuses = kNoPort;  // `port`, or of a tunnel kFromTunnel
-  // An FDB entry counts only while it has this number: a new number forgets all entries of this output at once.
-  std::uint8_t sequence = 0;
+  // The value of an FDB entry that leads here, but for its segment's number: this output's index, and the number that the
+  // entry must have to count: a new one forgets all entries of this output at once.
+  std::uint32_t entry = 0;
+  std::uint16_t tag_raw = 0;      // 802.1Q tag in wire order as it is stored, 0: untagged
+  std::uint16_t max_frame = 0;    // longest frame, as it is before tag or outer header, that may leave here
+  std::uint16_t plain_frame = 0;  // the same, but 0 where what is put before it is not the usual: IPv6, a checksum
+  std::uint16_t headroom = 0;     // what it needs before the frame
   bool tunnel = false;
-  std::uint16_t tag_raw = 0;    // 802.1Q tag in wire order as it is stored, 0: untagged
-  std::uint16_t max_frame = 0;  // longest frame, as it is before tag or outer header, that may leave here
-  std::uint16_t headroom = 0;   // what it needs before the frame
-  std::uint64_t gap = 0;        // so that the header's IPv4 part is a cache line of its own
-  vxlan::Header header;         // of a tunnel
+  std::uint8_t gap[7] = {};  // so that the header's IPv4 part is a cache line of its own
+  vxlan::Header header;      // of a tunnel
 };
-static_assert(sizeof(Output) == 128);
+static_assert(sizeof(Output) == 128 && offsetof(Output, header) + offsetof(vxlan::Header, bytes) == 32);
 
 struct alignas(64) Segment {
   std::uint32_t vni = 0;  // 0: no VXLAN
@@ -139,6 +141,10 @@ ML2_INLINE std::uint32_t pack(FdbValue value) {
 ML2_INLINE FdbValue unpack(std::uint32_t value) {
   return {static_cast<OutputIndex>(value), static_cast<std::uint8_t>(value >> 16U),
           static_cast<std::uint8_t>(value >> 24U)};
+}
+// Whether an entry of this value, of a station in `segment`, counts.
+ML2_INLINE bool counts(std::uint32_t value, const Segment& segment, const Output& output) {
+  return value == (output.entry | std::uint32_t{segment.sequence} << 16U);
 }
 // `mac` as wire::load_mac() reads it. Never 0, as a segment is not.
 ML2_INLINE std::uint64_t fdb_key(std::uint64_t mac, SegmentIndex segment) {

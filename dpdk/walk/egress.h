@@ -28,18 +28,12 @@ inline constexpr std::uint64_t kOdd = 0x9e3779b97f4a7c15ULL;
 }
 
 // A hash of the inner headers, the same for all packets of a flow: addresses, and ports where they are certain.
-ML2_INLINE std::uint32_t flow_hash(const std::uint8_t* data, std::size_t length) {
+[[gnu::noinline]] inline std::uint32_t any_flow_hash(const std::uint8_t* data, std::size_t length) {
   const std::uint16_t type = ethernet_type(data);
   std::uint64_t hash = 0;
   if (type == wire::kTypeIpv4 && length >= wire::kEthernetLength + wire::kIpv4Length + 4) {
-    const std::uint8_t* ip = data + wire::kEthernetLength;
-    hash = wire::load_raw<std::uint64_t>(ip + wire::kIpv4Source) * kOdd;
-    const std::uint8_t protocol = ip[wire::kIpv4Protocol];
-    // Fragments have no ports, and all of a datagram must take one way.
-    if (ip[0] == 0x45 && (wire::load16(ip + wire::kIpv4Fragment) & 0x3fffU) == 0 &&
-        (protocol == wire::kProtocolUdp || protocol == wire::kProtocolTcp)) {
-      hash ^= wire::load_raw<std::uint32_t>(ip + wire::kIpv4Length);
-    }
+    // Not of the usual kind: fragments have no ports, and all of a datagram must take one way.
+    hash = wire::load_raw<std::uint64_t>(data + wire::kEthernetLength + wire::kIpv4Source) * kOdd;
   } else if (type == wire::kTypeIpv6 && length >= wire::kEthernetLength + wire::kIpv6Length + 4) {
     hash = mix_ipv6(hash, data + wire::kEthernetLength);
   } else {
@@ -47,6 +41,22 @@ ML2_INLINE std::uint32_t flow_hash(const std::uint8_t* data, std::size_t length)
   }
   hash *= kOdd;
   return static_cast<std::uint32_t>(hash >> 32U);
+}
+// The usual kind is known by two words: the Ethernet type with 0x45, and fragment, TTL and protocol.
+ML2_INLINE std::uint32_t flow_hash(const std::uint8_t* data, std::size_t length) {
+  constexpr std::size_t kNeeded = wire::kEthernetLength + wire::kIpv4Length + 4;
+  constexpr auto kIs = [](std::uint32_t wire_order) { return __builtin_bswap32(wire_order); };
+  const std::uint8_t* ip = data + wire::kEthernetLength;
+  if (length >= kNeeded) [[likely]] {
+    const auto kind = wire::load_raw<std::uint32_t>(data + wire::kEthernetType) & kIs(0xffffff00U);
+    const auto use = wire::load_raw<std::uint32_t>(ip + wire::kIpv4Fragment) & kIs(0x3fff00ffU);
+    if (kind == kIs(std::uint32_t{wire::kTypeIpv4} << 16U | 0x4500U) &&
+        (use == kIs(wire::kProtocolUdp) || use == kIs(wire::kProtocolTcp))) [[likely]] {
+      const std::uint64_t hash = wire::load_raw<std::uint64_t>(ip + wire::kIpv4Source) * kOdd;
+      return static_cast<std::uint32_t>((hash ^ wire::load_raw<std::uint32_t>(ip + wire::kIpv4Length)) * kOdd >> 32U);
+    }
+  }
+  return any_flow_hash(data, length);
 }
 
 template <std::size_t kBytes>
@@ -68,19 +78,35 @@ ML2_INLINE void copy_tail(std::uint8_t* to, const std::uint8_t* from) {
 #endif
 }
 
-template <bool kIpv6, bool kChecksum>
+// RFC 7348 section 5: 49152-65535.
+ML2_INLINE std::uint32_t udp_source_of(const Frame& frame) {
+  const bool hashed = (frame.flags() & (Frame::kHashBit | Frame::kTunnelBit)) == Frame::kHashBit;
+  const std::uint32_t hash = hashed ? frame.hash : flow_hash(frame.data, frame.length);
+  return 0xc000U | hash >> 18U;
+}
+// The lower half of a word, swapped: in registers, where a swap of 16 bits may go by way of memory.
+ML2_INLINE std::uint32_t swapped16(std::uint32_t word) { return __builtin_bswap32(word) >> 16U; }
+
+// Over IPv4 without a UDP checksum. All places are counted from the inner frame back: the same with and without a tag.
 ML2_INLINE void encapsulate(Frame& frame, const vxlan::Header& header, std::uint32_t vni) {
-  const std::uint32_t hash = frame.has_hash && !frame.from_tunnel ? frame.hash : flow_hash(frame.data, frame.length);
-  const auto udp_source = static_cast<std::uint16_t>(0xc000U | hash >> 18U);  // 49152-65535
-  // IPv4 with a tag is 54 bytes: two vectors of 32. IPv6 is 70 or 74: three.
-  constexpr std::size_t kCopied = kIpv6 ? 96 : 64;
+  constexpr std::size_t kCopied = 64;  // IPv4 with a tag is 54 bytes
+  constexpr std::size_t kVxlan = vxlan::kLength;
+  constexpr std::size_t kUdp = kVxlan + wire::kUdpLength;
+  constexpr std::size_t kIp = kUdp + wire::kIpv4Length;
   std::uint8_t* const inner = frame.data;
   const std::uint32_t length = frame.length;
   const std::uint32_t added = header.length;  // asked before the compiler must think that a store has changed it
+  const std::uint32_t sum = header.sum;
+  const std::uint32_t udp_source = udp_source_of(frame);
   copy_tail<kCopied>(inner - kCopied, header.bytes + vxlan::Header::kSize - kCopied);
-  std::uint8_t* at = inner - added;
-  vxlan::patch<kIpv6, kChecksum>(header, at, length, udp_source, vni);
-  frame.data = at;
+  const std::uint32_t total = swapped16(length + kIp);
+  const std::uint32_t folded = sum + total;
+  wire::store_raw(inner - kIp + wire::kIpv4TotalLength, static_cast<std::uint16_t>(total));
+  wire::store_raw(inner - kIp + wire::kIpv4Checksum, static_cast<std::uint16_t>(~(folded + (folded >> 16U))));
+  wire::store_raw(inner - kUdp, static_cast<std::uint16_t>(swapped16(udp_source)));
+  wire::store_raw(inner - kUdp + wire::kUdpLengthField, static_cast<std::uint16_t>(swapped16(length + kUdp)));
+  wire::store32(inner - kVxlan + 4, vni << 8U);
+  frame.data = inner - added;
   frame.length = length + added;
   frame.headroom = static_cast<std::uint16_t>(frame.headroom - added);
 }
@@ -99,11 +125,17 @@ ML2_INLINE void push_tag(Frame& frame, std::uint16_t tag_raw) {
 
 // Over IPv6, or with a checksum over the whole frame: apart, so that the usual way keeps its registers.
 [[gnu::noinline]] inline void encapsulate_other(Frame& frame, const vxlan::Header& header, std::uint32_t vni) {
+  const auto udp_source = static_cast<std::uint16_t>(udp_source_of(frame));
+  std::uint8_t* const at = frame.data - header.length;
+  std::memcpy(frame.data - vxlan::Header::kSize, header.bytes, vxlan::Header::kSize);
   if (header.ipv6) {
-    encapsulate<true, true>(frame, header, vni);
+    vxlan::patch<true>(header, at, frame.length, udp_source, vni);
   } else {
-    encapsulate<false, true>(frame, header, vni);
+    vxlan::patch<false>(header, at, frame.length, udp_source, vni);
   }
+  frame.data = at;
+  frame.length += header.length;
+  frame.headroom = static_cast<std::uint16_t>(frame.headroom - header.length);
 }
 
 // Puts on what the output says.
@@ -115,7 +147,7 @@ ML2_INLINE void put_before(Context& context, Frame& frame, OutputIndex index, co
     if (output.header.ipv6 || output.header.udp_checksum) {
       encapsulate_other(frame, output.header, segment.vni);
     } else {
-      encapsulate<false, false>(frame, output.header, segment.vni);
+      encapsulate(frame, output.header, segment.vni);
     }
   } else if (output.tag_raw != 0) {
     push_tag(frame, output.tag_raw);

@@ -88,5 +88,50 @@ ML2_INLINE std::uint32_t find(const BucketArray& array, const Bucket& first, std
   return find_second(array, first, key, moves);
 }
 
+// Which of 32 bytes are 0.
+ML2_INLINE std::uint32_t zeros(const std::uint8_t* bytes) {
+#if defined(__AVX2__)
+  return static_cast<std::uint32_t>(_mm256_movemask_epi8(
+      _mm256_cmpeq_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes)), _mm256_setzero_si256())));
+#else
+  std::uint32_t mask = 0;
+  for (unsigned i = 0; i < 32; ++i) mask |= static_cast<std::uint32_t>(bytes[i] == 0) << i;
+  return mask;
+#endif
+}
+
+// Up to 32 keys: hashed and prefetched, then compared. Whether a value is of another key meanwhile is asked once for all.
+// The second loop branches on nothing that is found; keys that are not in their first bucket come after it.
+[[gnu::noinline]] inline void find_all(const BucketArray& array, const std::uint64_t* keys, std::uint32_t* values,
+                                       unsigned count) {
+  const std::uint64_t moves = load_shared(array.moves);
+  const std::uint64_t erased = load_shared(array.erased);
+  const std::uint64_t seed = array.seed;
+  const std::uint64_t mask = array.mask;
+  const Bucket* const table = array.buckets;
+  const Bucket* buckets[32];
+  std::uint8_t matches[32] = {};
+  for (unsigned i = 0; i < count; ++i) buckets[i] = &table[first_bucket(bucket_hash(keys[i], seed), mask)];
+  for (unsigned i = 0; i < count; ++i) __builtin_prefetch(buckets[i]);
+#pragma GCC unroll 8
+  for (unsigned i = 0; i < count; ++i) {
+    const Bucket& bucket = *buckets[i];
+    const unsigned match = match_bucket(bucket, keys[i]);
+    matches[i] = static_cast<std::uint8_t>(match);
+    // Without one, any entry's value.
+    const std::uint64_t with_last = match | 1U << (Bucket::kEntries - 1);
+    values[i] = load_shared(bucket.value[static_cast<unsigned>(__builtin_ctzll(with_last))]);
+  }
+  const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << count) - 1);
+  if (load_shared(array.erased) != erased) [[unlikely]] {
+    for (unsigned i = 0; i < count; ++i) values[i] = find(array, *buckets[i], keys[i], moves);
+    return;
+  }
+  for (std::uint32_t missed = zeros(matches) & all; missed != 0; missed &= missed - 1) {
+    const auto i = static_cast<unsigned>(__builtin_ctz(missed));
+    values[i] = find_second(array, *buckets[i], keys[i], moves);
+  }
+}
+
 }  // namespace ML2_ISA
 }  // namespace ml2::fastpath

@@ -54,10 +54,10 @@ struct alignas(32) Frame {
   bool checksum : 1;   // the TCP or UDP checksum is still to be made
   bool long_tcp : 1;   // TCP, to be cut into segments of segment_size() bytes
 
-  // Not a plain frame: it takes the slow way out. One test of the byte that the six bits above are (kWorkBits).
-  [[nodiscard]] ML2_INLINE bool has_work() const {
-    return (reinterpret_cast<const std::uint8_t*>(this)[kFlags] & kWorkBits) != 0;
-  }
+  // The byte that the six bits above are.
+  [[nodiscard]] ML2_INLINE std::uint8_t flags() const { return reinterpret_cast<const std::uint8_t*>(this)[kFlags]; }
+  // Not a plain frame: it takes the slow way out.
+  [[nodiscard]] ML2_INLINE bool has_work() const { return (flags() & kWorkBits) != 0; }
   // Bytes that can be read at `data`.
   [[nodiscard]] ML2_INLINE std::uint32_t readable() const {
     return scattered && length > kReadable ? kReadable : length;
@@ -86,6 +86,7 @@ struct alignas(32) Frame {
 
   static constexpr std::size_t kRest = 24;
   static constexpr std::size_t kFlags = 31;
+  static constexpr std::uint8_t kTunnelBit = 1U << 1U;
   static constexpr std::uint8_t kHashBit = 1U << 2U;
   static constexpr std::uint8_t kWorkBits = 7U << 3U;
 };

@@ -23,9 +23,7 @@ inline bool is_known(const Context& context, std::uint64_t key, std::uint32_t or
   if (found == kMiss) return false;
   const FdbValue value = unpack(found);
   const Output* output = load_shared(context.tables.outputs[value.output]);
-  if (output == nullptr || value.segment_sequence != segment.sequence || value.output_sequence != output->sequence) {
-    return false;
-  }
+  if (output == nullptr || !counts(found, segment, *output)) return false;
   if ((origin & kFromVtep) != 0) return value.output == (origin & ~kFromVtep);
   return !output->tunnel && output->port == origin;
 }

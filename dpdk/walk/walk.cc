@@ -59,19 +59,19 @@ ML2_INLINE void leave_together(Context& context, Frame* frames, unsigned count, 
 }
 
 // False: they have to go one by one.
-ML2_INLINE bool forward_together(Context& context, Frame* frames, unsigned count, FdbValue value) {
+ML2_INLINE bool forward_together(Context& context, Frame* frames, unsigned count, std::uint32_t found) {
+  const FdbValue value = unpack(found);
   const Output* output = load_shared(context.tables.outputs[value.output]);
   const Segment* segment = load_shared(context.tables.segments[frames[0].segment]);
-  if (output == nullptr || segment == nullptr || value.segment_sequence != segment->sequence ||
-      value.output_sequence != output->sequence || output->refuses == context.from) {
+  if (output == nullptr || segment == nullptr || !counts(found, *segment, *output) ||
+      output->refuses == context.from || output->plain_frame == 0) {
     return false;
   }
   if (output->tunnel) {
-    if (output->header.ipv6 || output->header.udp_checksum) return false;
     const vxlan::Header header = output->header;  // a copy: it stays in registers while frames are written
     const std::uint32_t vni = segment->vni;
     leave_together<true>(context, frames, count, value.output, *output, *segment,
-                         [&header, vni](Frame& frame) { encapsulate<false, false>(frame, header, vni); });
+                         [&header, vni](Frame& frame) { encapsulate(frame, header, vni); });
   } else if (output->tag_raw != 0) {
     leave_together<false>(context, frames, count, value.output, *output, *segment,
                           [tag = output->tag_raw](Frame& frame) { push_tag(frame, tag); });
@@ -84,58 +84,60 @@ ML2_INLINE bool forward_together(Context& context, Frame* frames, unsigned count
 // With its own answer of the FDB, whatever it is.
 [[gnu::noinline]] void forward_one(Context& context, Frame& frame, std::uint32_t found) {
   const FdbValue value = unpack(found);
-  if (found == kMiss) return astray(context, frame);
   const Segment* segment = load_shared(context.tables.segments[frame.segment]);
   const Output* output = load_shared(context.tables.outputs[value.output]);
-  if (output == nullptr || segment == nullptr || value.segment_sequence != segment->sequence ||
-      value.output_sequence != output->sequence) {
-    return astray(context, frame);
-  }
+  if (output == nullptr || segment == nullptr || !counts(found, *segment, *output)) return astray(context, frame);
   if (output->refuses == (frame.from_tunnel ? kFromTunnel : context.from)) return back_again(context, frame);
   leave(context, frame, value.output, *output, *segment, true);
 }
 
-// Each with its own answer of the FDB. Two passes that call nothing, of what is plain; then the others.
-ML2_INLINE void forward_each(Context& context, Frame* frames, unsigned count, const std::uint32_t* values) {
+// Each with its own answer of the FDB, in one pass that calls nothing, of what is plain; then the others. `kOneSegment`: all
+// are of the first one's. Apart, so that it has the registers for itself.
+template <bool kOneSegment>
+[[gnu::noinline]] void forward_each(Context& context, Frame* frames, unsigned count, const std::uint32_t* values) {
   const Segment* const* const segments = context.tables.segments;
   const Output* const* const outputs = context.tables.outputs;
+  PacketsBytes* const counters = context.counters.outputs.data();
   const PortIndex from = context.from;
-  const Output* ways[kBurst];
-  std::uint32_t vnis[kBurst];
   SegmentIndex index = 0;
-  const Segment* segment = nullptr;
+  std::uint32_t sequence = 0;  // of the segment, where entries have it
+  std::uint32_t vni = 0;
+  bool gone = true;
+  const auto enter = [&](SegmentIndex now) {
+    index = now;
+    const Segment* segment = load_shared(segments[index]);
+    gone = segment == nullptr;
+    sequence = gone ? 0U : std::uint32_t{segment->sequence} << 16U;
+    vni = gone ? 0U : segment->vni;
+  };
+  enter(frames[0].segment);
   std::uint32_t odd = 0;
+  if (kOneSegment && gone) [[unlikely]] {
+    odd = all_of(count);
+    count = 0;
+  }
   for (unsigned i = 0; i < count; ++i) {
-    const Frame& frame = frames[i];
-    const FdbValue value = unpack(values[i]);
-    if (frame.segment != index) {
-      index = frame.segment;
-      segment = load_shared(segments[index]);
-    }
-    const Output* output = load_shared(outputs[value.output]);
-    if (values[i] == kMiss || output == nullptr || segment == nullptr ||
-        values[i] >> 16U != (segment->sequence | static_cast<std::uint32_t>(output->sequence) << 8U) ||
-        output->refuses == (frame.from_tunnel ? kFromTunnel : from) || frame.length > output->max_frame ||
-        frame.headroom < output->headroom || frame.has_work() || output->header.ipv6 || output->header.udp_checksum)
-        [[unlikely]] {
+    Frame& frame = frames[i];
+    const std::uint32_t value = values[i];
+    const auto to = static_cast<OutputIndex>(value);
+    const Output* output = load_shared(outputs[to]);
+    if (!kOneSegment && frame.segment != index) enter(frame.segment);
+    const std::uint8_t flags = frame.flags();
+    const std::uint32_t length = frame.length;
+    if (output == nullptr || (output->entry | sequence) != value || length > output->plain_frame ||
+        frame.headroom < output->headroom || (!kOneSegment && gone) ||
+        ((flags & (Frame::kTunnelBit | Frame::kWorkBits)) == 0
+             ? output->refuses == from
+             : (flags & Frame::kWorkBits) != 0 || output->refuses == kFromTunnel)) [[unlikely]] {
       odd |= 1U << i;
       continue;
     }
-    ways[i] = output;
-    vnis[i] = segment->vni;
-  }
-  auto& counters = context.counters.outputs;
-  for (unsigned i = 0; i < count; ++i) {
-    if ((odd >> i & 1U) != 0) [[unlikely]]
-      continue;
-    Frame& frame = frames[i];
-    const Output& output = *ways[i];
-    bump(counters[unpack(values[i]).output], 1, frame.length);
-    frame.port = output.port;
-    if (output.tunnel) {
-      encapsulate<false, false>(frame, output.header, vnis[i]);
-    } else if (output.tag_raw != 0) {
-      push_tag(frame, output.tag_raw);
+    frame.port = output->port;
+    bump(counters[to], 1, length);
+    if (output->tunnel) {
+      encapsulate(frame, output->header, vni);
+    } else if (output->tag_raw != 0) {
+      push_tag(frame, output->tag_raw);
     }
   }
   for (; odd != 0; odd &= odd - 1) {
@@ -148,49 +150,28 @@ ML2_INLINE void forward_each(Context& context, Frame* frames, unsigned count, co
 // variables of their own: of what `context` points to, the compiler must think that a store into a frame has changed it.
 ML2_INLINE void forward(Context& context, Frame* frames, unsigned count, const Keys& keys) {
   const BucketArray& fdb = *load_shared(*context.tables.fdb);
-  const std::uint64_t moves = load_shared(fdb.moves);
-  const Bucket* const table = fdb.buckets;
-  const std::uint64_t seed = fdb.seed;
-  const std::uint64_t mask = fdb.mask;
   std::uint32_t values[kBurst];
   std::uint64_t differ = 0;
   for (unsigned i = 1; i < count; ++i) differ |= keys[i] ^ keys[0];
   if (differ == 0) {
     // All to one station, as in a large transfer: one look-up.
-    const Bucket& bucket = table[first_bucket(bucket_hash(keys[0], seed), mask)];
+    const std::uint64_t moves = load_shared(fdb.moves);
+    const Bucket& bucket = fdb.buckets[first_bucket(bucket_hash(keys[0], fdb.seed), fdb.mask)];
     const std::uint32_t value = find(fdb, bucket, keys[0], moves);
-    if (value != kMiss && forward_together(context, frames, count, unpack(value))) return;
+    if (forward_together(context, frames, count, value)) return;
     for (unsigned i = 0; i < count; ++i) values[i] = value;
-    return forward_each(context, frames, count, values);
+    return forward_each<true>(context, frames, count, values);
   }
-  std::uint64_t buckets[kBurst];
-  for (unsigned i = 0; i < count; ++i) buckets[i] = first_bucket(bucket_hash(keys[i], seed), mask);
-  for (unsigned i = 0; i < count; ++i) __builtin_prefetch(&table[buckets[i]]);
-  std::uint32_t missed = 0;
-  std::uint32_t some = 0;
-  std::uint32_t every = ~0U;
-  for (unsigned i = 0; i < count; ++i) {
-    const std::uint32_t value = find_in_bucket(table[buckets[i]], keys[i]);
-    missed |= static_cast<std::uint32_t>(value == kMiss) << i;
-    values[i] = value;
-    some |= value;
-    every &= value;
-  }
-  if (missed != 0) {
-    for (; missed != 0; missed &= missed - 1) {
-      const auto i = static_cast<unsigned>(__builtin_ctz(missed));
-      values[i] = find_second(fdb, table[buckets[i]], keys[i], moves);
-    }
-    some = every = values[0];
-    for (unsigned i = 1; i < count; ++i) {
-      some |= values[i];
-      every &= values[i];
-    }
-  }
+  find_all(fdb, keys, values, count);
+  std::uint32_t various = 0;
+  for (unsigned i = 1; i < count; ++i) various |= values[i] ^ values[0];
   const bool one_segment = differ >> 48U == 0;
-  if (some == every && some != kMiss && one_segment && forward_together(context, frames, count, unpack(values[0])))
-    return;
-  forward_each(context, frames, count, values);
+  if (various == 0 && one_segment && forward_together(context, frames, count, values[0])) return;
+  if (one_segment) {
+    forward_each<true>(context, frames, count, values);
+  } else {
+    forward_each<false>(context, frames, count, values);
+  }
 }
 
 }  // namespace
@@ -227,16 +208,8 @@ void walk_burst(Walk& walk, PortIndex from, Frame* frames, unsigned count) {
 }
 
 void find_burst(const BucketArray& array, const std::uint64_t* keys, std::uint32_t* values, unsigned count) {
-  const std::uint64_t moves = load_shared(array.moves);
-  for (unsigned done = 0; done < count; done += kBurst) {
-    const unsigned now = count - done < kBurst ? count - done : kBurst;
-    const Bucket* buckets[kBurst];
-    for (unsigned i = 0; i < now; ++i) {
-      buckets[i] = &array.buckets[first_bucket(bucket_hash(keys[done + i], array.seed), array.mask)];
-      __builtin_prefetch(buckets[i]);
-    }
-    for (unsigned i = 0; i < now; ++i) values[done + i] = find(array, *buckets[i], keys[done + i], moves);
-  }
+  for (unsigned done = 0; done < count; done += kBurst)
+    find_all(array, keys + done, values + done, count - done < kBurst ? count - done : kBurst);
 }
 
 }  // namespace ML2_ISA
