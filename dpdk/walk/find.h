@@ -127,7 +127,14 @@ ML2_INLINE std::uint32_t zeros(const std::uint8_t* bytes) {
     for (unsigned i = 0; i < count; ++i) values[i] = find(array, *buckets[i], keys[i], moves);
     return;
   }
-  for (std::uint32_t missed = zeros(matches) & all; missed != 0; missed &= missed - 1) {
+  std::uint32_t missed = zeros(matches) & all;
+  // In a table that is well filled some of each burst: their second buckets are fetched together.
+  for (std::uint32_t left = missed; left != 0; left &= left - 1) {
+    const auto i = static_cast<unsigned>(__builtin_ctz(left));
+    if (load_shared(buckets[i]->spilled) != 0)
+      __builtin_prefetch(&table[second_bucket(bucket_hash(keys[i], seed), mask)]);
+  }
+  for (; missed != 0; missed &= missed - 1) {
     const auto i = static_cast<unsigned>(__builtin_ctz(missed));
     values[i] = find_second(array, *buckets[i], keys[i], moves);
   }
