@@ -140,6 +140,18 @@ void Command::add_switch(const std::string& on, const std::string& off, std::opt
   add_flag(off, std::function<void()>([&value] { value = false; }), off_meaning).excludes(first);
 }
 
+void Command::needs_an_option() {
+  app_->parse_complete_callback([app = app_] {
+    std::string names;
+    for (const CLI::Option* option : app->get_options(
+             [&](const CLI::Option* one) { return !one->get_positional() && one != app->get_help_ptr(); })) {
+      if (option->count() != 0) return;
+      names += (names.empty() ? "" : ", ") + option->get_name();
+    }
+    throw CLI::RequiredError("nothing to change: one of " + names + " is required", CLI::ExitCodes::RequiredError);
+  });
+}
+
 void Command::footer(const std::string& text) { app_->footer(text); }
 
 void Command::when_given(const std::function<void()>& given) { app_->callback(given); }

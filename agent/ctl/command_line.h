@@ -70,6 +70,8 @@ class Command {
   // Two flags for one boolean, such as --enable and --disable; nullopt when neither is given.
   void add_switch(const std::string& on, const std::string& off, std::optional<bool>& value,
                   const std::string& on_meaning, const std::string& off_meaning);
+  // Without one of its options it would do nothing: then it is a mistake, and the error says which there are.
+  void needs_an_option();
   // Examples and notes below the options of --help.
   void footer(const std::string& text);
   // `given` runs when the command was chosen and its words are parsed; `before`: before the words after it are.

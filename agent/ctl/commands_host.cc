@@ -77,6 +77,7 @@ void add_host_commands(Command& top, Program& program) {
       [](Command& command, HostOptions& options) {
         command.add_option("HOST", options.name, "Name or id").required();
         command.add_switch("--enable", "--disable", options.enable, "In service", "Out of service");
+        command.needs_an_option();
       },
       set);
   add_delete(host, program, "host", &ovsdb::Ml2Rows::hosts,

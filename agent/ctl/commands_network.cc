@@ -137,6 +137,7 @@ void add_network_commands(Command& top, Program& program) {
         command.add_switch("--external", "--internal", update.external, "router:external", "Not so");
         command.add_switch("--enable-port-security", "--disable-port-security", update.port_security_enabled,
                            "Default of ports to come", "Default of ports to come");
+        command.needs_an_option();
         command.footer("Example:\n  ml2ctl network set blue --name green --mtu 1400\n");
       },
       set);

@@ -212,6 +212,7 @@ void define_set(Command& command, SetOptions& options) {
   command.add_flag("--no-allowed-address", options.no_pairs, "Forget the present ones");
   command.add_switch("--enable-port-security", "--disable-port-security", update.port_security_enabled,
                      "Anti-spoofing and security groups", "Without");
+  command.needs_an_option();
   command.footer(
       "Examples:\n"
       "  ml2ctl port set web1 --host hv2\n"

@@ -182,6 +182,7 @@ void add_subnet_commands(Command& top, Program& program) {
         add_key_values(command, "--host-route", options.host_routes, kRouteKeys, kRouteKeys, "One more; repeat it");
         command.add_flag("--no-host-route", options.no_host_routes, "Forget the present ones");
         command.add_switch("--dhcp", "--no-dhcp", update.enable_dhcp, "enable_dhcp", "Not so");
+        command.needs_an_option();
         command.footer("Example:\n  ml2ctl subnet set blue4 --gateway none\n");
       },
       set);

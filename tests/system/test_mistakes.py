@@ -167,6 +167,10 @@ class MistakesTest(SystemTest):
         self.assert_pings(first, second.ip4, count=2)
         mac = first.port["mac_address"]
 
+        # --- nothing is said of what to change: the command says what can be
+        for kind, name in (("port", first.port["id"]), ("network", "blue"), ("subnet", "any"), ("host", one.host)):
+            self.refused(kind, "set", name, says="nothing to change: one of --")
+
         # --- addresses: the command refuses, and of rows that came past it the newcomer is not wired
         self.refused("port", "create", "x", "--network", "blue", "--fixed-ip", f"ip-address={first.ip4}",
                      says="IpAddressInUse")
