@@ -143,7 +143,8 @@ std::string help_text() {
 
 std::string man_escape(std::string_view words) {
   std::string result;
-  for (const char c : words) {
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    const char c = words[i];
     if (c == '\\') {
       result += "\\e";
     } else if (c == '-') {
@@ -151,13 +152,15 @@ std::string man_escape(std::string_view words) {
     } else {
       result += c;
     }
+    // A list without spaces may be broken here; as a whole it does not fit a line.
+    if (c == ',' && i + 1 < words.size() && words[i + 1] != ' ') result += "\\:";
   }
   if (result.starts_with('.') || result.starts_with('\'')) result.insert(0, "\\&");
   return result;
 }
 
 std::string help_man() {
-  std::string text;
+  std::string text = ".ad l\n";  // long lists cannot be spread over a line
   std::string group;
   for (const HelpRow& row : help_rows()) {
     if (row.group != group) text += fmt::format(".SS [{}]\n", man_escape(row.group));

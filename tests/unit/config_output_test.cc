@@ -86,7 +86,7 @@ TEST(HelpConfig, HasEveryOptionWithItsTypeDefaultAndLimits) {
 
 TEST(HelpConfig, ManPageRowsAreEscaped) {
   const std::string man = help_man();
-  EXPECT_THAT(man, StartsWith(".SS [ovs]\n.TP\n\\fBovsdb_connection\\fR ("));
+  EXPECT_THAT(man, StartsWith(".ad l\n.SS [ovs]\n.TP\n\\fBovsdb_connection\\fR ("));
   EXPECT_THAT(man, HasSubstr("default: br\\-int)"));
 }
 
