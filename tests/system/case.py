@@ -213,7 +213,7 @@ class SystemTest(unittest.TestCase):
         """The path works within `warm` seconds, and from then on loses nothing."""
         wait_until(lambda: source.ping(address, count=1, size=size).ok, warm,
                    f"{source.name} reaches {address}" + (f" with {size} bytes" if size else ""))
-        result = source.ping(address, count=count, size=size)
+        result = source.patient_ping(address, count, size=size)
         self.saw(f"{source.name} -> {address}" + (f" ({size} bytes)" if size else "") + f": {result.summary}")
         self.assertEqual(result.lost, 0, result.output)
         return result

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 from processes import LabError, end_processes, pids_in_namespace, run
 
@@ -46,6 +47,19 @@ class Namespace:
         command += [*options, address]
         done = self.run(*command, check=False, timeout=deadline or count * max(interval, 0.2) + 30)
         return Ping(done.stdout + done.stderr)
+
+    def patient_ping(self, address, count, size=None, patience=8):
+        """One after the other, each with `patience` seconds: what is late on a busy machine is not lost.
+
+        ping -c COUNT, once it has had an answer, gives the last one only as long as its interval (-W is for when there is
+        none at all; iputils, __schedule_exit()): ovs-vswitchd, whose main thread forwards here, may get no processor for
+        that long."""
+        answers = []
+        for number in range(count):
+            time.sleep(0.2 if number else 0)
+            answers.append(self.ping(address, count=1, size=size, options=("-W", str(patience))))
+        received = sum(answer.received for answer in answers)
+        return Ping("\n".join([f"{count} packets transmitted, {received} received", *(one.output for one in answers)]))
 
     def remove(self):
         end_processes(pids_in_namespace(self.netns))
