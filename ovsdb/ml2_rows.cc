@@ -200,10 +200,11 @@ struct TableOf<Ml2SecurityGroupRule> {
   }
 };
 
-// Fills a typed row; what has another type in the database keeps its default.
+// Fills a typed row; what has another type in the database keeps its default. `snapshot`: where references are looked
+// up; nullptr: they are not.
 class Reader {
  public:
-  Reader(const Snapshot& snapshot, const Row& row) : snapshot_(snapshot), row_(row) {}
+  Reader(const Snapshot* snapshot, const Row& row) : snapshot_(snapshot), row_(row) {}
 
   void operator()(const char* column, std::string& field) const { assign(row_.column(column).string(), field); }
   void operator()(const char* column, bool& field) const { assign(row_.column(column).boolean(), field); }
@@ -229,7 +230,7 @@ class Reader {
   }
   void operator()(const char* column, std::set<Uuid>& field, const char* table) const {
     field = row_.column(column).uuid_set();
-    std::erase_if(field, [&](const Uuid& uuid) { return snapshot_.row(table, uuid) == nullptr; });
+    std::erase_if(field, [&](const Uuid& uuid) { return is_missing(uuid, table); });
   }
 
  private:
@@ -239,11 +240,14 @@ class Reader {
   }
   std::optional<Uuid> reference(const char* column, const char* table) const {
     std::optional<Uuid> uuid = row_.column(column).uuid();
-    if (uuid && snapshot_.row(table, *uuid) == nullptr) uuid.reset();
+    if (uuid && is_missing(*uuid, table)) uuid.reset();
     return uuid;
   }
+  bool is_missing(const Uuid& uuid, const char* table) const {
+    return snapshot_ != nullptr && snapshot_->row(table, uuid) == nullptr;
+  }
 
-  const Snapshot& snapshot_;
+  const Snapshot* snapshot_;
   const Row& row_;
 };
 
@@ -284,7 +288,7 @@ class Namer {
 };
 
 template <class T>
-T read_row(const Snapshot& snapshot, const Row& row) {
+T read_row(const Snapshot* snapshot, const Row& row) {
   T typed;
   typed.uuid = row.uuid;
   const Reader reader(snapshot, row);
@@ -296,7 +300,7 @@ template <class T>
 std::map<Uuid, T> read_table(const Snapshot& snapshot) {
   std::map<Uuid, T> rows;
   for (const auto& [uuid, row] : snapshot.table(TableOf<T>::kName)) {
-    rows.emplace_hint(rows.end(), uuid, read_row<T>(snapshot, *row));
+    rows.emplace_hint(rows.end(), uuid, read_row<T>(&snapshot, *row));
   }
   return rows;
 }
@@ -306,7 +310,7 @@ template <class T>
 bool read_one(const Snapshot& snapshot, std::string_view table, const Uuid& uuid, std::map<Uuid, T>& rows) {
   if (table != TableOf<T>::kName) return false;
   if (const Row* row = snapshot.row(table, uuid); row != nullptr) {
-    rows.insert_or_assign(uuid, read_row<T>(snapshot, *row));
+    rows.insert_or_assign(uuid, read_row<T>(&snapshot, *row));
   } else {
     rows.erase(uuid);
   }
@@ -359,6 +363,15 @@ void read_ml2_row(const Snapshot& snapshot, std::string_view table, const Uuid& 
   read(rows.ports, rows.fixed_ips, rows.bindings, rows.hosts, rows.globals, rows.networks, rows.segments,
        rows.subnets, rows.address_pairs, rows.endpoints, rows.security_groups, rows.security_group_rules);
 }
+
+template <class T>
+T read_ml2_row(const Row& row) {
+  return read_row<T>(nullptr, row);
+}
+template Ml2Port read_ml2_row<Ml2Port>(const Row& row);
+template Ml2FixedIp read_ml2_row<Ml2FixedIp>(const Row& row);
+template Ml2AddressPair read_ml2_row<Ml2AddressPair>(const Row& row);
+template Ml2Binding read_ml2_row<Ml2Binding>(const Row& row);
 
 MonitoredColumns ml2_columns() {
   MonitoredColumns columns;

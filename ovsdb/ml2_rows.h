@@ -3,7 +3,7 @@
 // Where in the walk: agent/intent turns them into Intent, agent/ml2 validates and writes them, ml2ctl shows them.
 // Threading: values; pure functions.
 // Failure: texts stay texts here (a MAC may be wrong): who reads them judges them and says so. A reference to a row
-//   that is not there reads as the zero Uuid or is skipped.
+//   that is not there reads as the zero Uuid or is skipped, where the whole database is at hand to tell.
 // What it does not do: no validation, no allocation (agent/ml2 does that).
 #pragma once
 
@@ -17,6 +17,7 @@
 
 #include "datapath/base/uuid.h"
 #include "ovsdb/database.h"
+#include "ovsdb/row.h"
 #include "ovsdb/snapshot.h"
 #include "ovsdb/transaction.h"
 
@@ -202,6 +203,9 @@ struct Ml2Rows {
 };
 
 [[nodiscard]] Ml2Rows read_ml2(const Snapshot& snapshot);
+// One row by itself. Its references are those that stand in it, whether or not their rows are there.
+template <class T>
+[[nodiscard]] T read_ml2_row(const Row& row);
 // nullptr when no agent has reported from there. Names are unique; looks at every host.
 [[nodiscard]] const Ml2Host* host_named(const Ml2Rows& rows, std::string_view name);
 // Reads one row anew into `rows`, or takes it out when it is gone. What refers to it is not looked at: the server

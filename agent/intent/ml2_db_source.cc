@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "agent/intent/ml2_remote.h"
 #include "datapath/base/log.h"
 #include "datapath/base/poll_loop.h"
 
@@ -41,8 +40,8 @@ void Ml2DbSource::read() {
   const auto& globals = reading_.rows().globals;
   generation_ = globals.empty() ? 0 : globals.begin()->second.sequence;
   // Somebody may have written over a status of ours.
-  if (news.all) write_soon(nullptr);
-  if (news.hosts || !news.ports.empty()) write_soon(&news.ports);
+  if (news.all) write_all_soon();
+  if (news.hosts || !news.ports.empty()) write_soon(news.ports, news.hosts);
   if (std::exchange(read_, true) && news.intent.empty()) return;
   const Intent& intent = reading_.intent();
   const auto tell = [&](const Uuid& port) {
@@ -70,20 +69,22 @@ IntentChanges Ml2DbSource::changes_since(std::uint64_t sequence) const {
   return {.ports = *std::move(ports), .remote = *std::move(remote), .problems = sequence != sequence_};
 }
 
-// `ports`: those that may differ from their rows; nullptr: any.
-void Ml2DbSource::write_soon(const std::set<Uuid>* ports) {
+void Ml2DbSource::write_all_soon() {
+  write_due_ = host_due_ = true;
+  ports_due_.reset();
+}
+
+// `ports`: those that may differ from their rows; `host`: the host's own row may.
+void Ml2DbSource::write_soon(const std::set<Uuid>& ports, bool host) {
   write_due_ = true;
-  if (ports == nullptr) {
-    ports_due_.reset();
-  } else if (ports_due_) {
-    ports_due_->insert(ports->begin(), ports->end());
-  }
+  host_due_ = host_due_ || host;
+  if (ports_due_) ports_due_->insert(ports.begin(), ports.end());
 }
 
 void Ml2DbSource::write() {
   if (!report_ || !read_ || database_.busy()) return;
   const Monotonic now = clock_.now();
-  if (now >= next_heartbeat_) write_due_ = true;
+  if (now >= next_heartbeat_) write_due_ = host_due_ = true;
   if (!write_due_ || now < next_write_ || !database_.status().connected) return;
   const HostStamp stamp{.version = options_.version,
                         .started_at = started_at_,
@@ -99,17 +100,23 @@ void Ml2DbSource::write() {
     next_heartbeat_ = now + options_.report_interval;  // look again then
     return;
   }
-  const ovsdb::Transaction transaction = write_back(reading_.rows(), options_.node, *report_, stamp,
-                                                    ports_due_ ? &*ports_due_ : nullptr, reading_.own_host());
+  std::map<Uuid, ovsdb::Ml2Port> ports;
+  if (ports_due_) {
+    for (const Uuid& port : *ports_due_) reading_.read_port(port, ports);
+  } else {
+    for (const auto& [port, said] : report_->ports) reading_.read_port(port, ports);
+  }
+  const ovsdb::Transaction transaction =
+      write_back(reading_.rows(), ports, options_.node, *report_, stamp, reading_.own_host(), host_due_);
   ports_due_.emplace();  // whether it was carried out, its outcome says
   write_due_ = false;
-  next_heartbeat_ = now + options_.report_interval;
+  if (std::exchange(host_due_, false)) next_heartbeat_ = now + options_.report_interval;
   if (transaction.empty()) return;
   if (const Status sent = database_.commit(transaction); !sent) {
     log::warn("intent", "cannot report to the ML2 database: {}", sent.error().message);
     pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
     next_write_ = now + pause_;
-    write_soon(nullptr);
+    write_all_soon();
   }
 }
 
@@ -122,7 +129,7 @@ void Ml2DbSource::run() {
       // Once more from the rows as they are then. Said once per failure, and failures are a pause apart.
       pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
       next_write_ = clock_.now() + pause_;
-      write_soon(nullptr);
+      write_all_soon();
       log::warn("intent", "the ML2 database did not take a report: {}; next try in {} ms",
                 outcome->status.error().message, pause_.count());
     }
@@ -143,17 +150,19 @@ void Ml2DbSource::report(NodeReport report, const std::map<Uuid, PortReport>& po
   std::map<Uuid, PortReport> mine;
   if (report_) mine = std::exchange(report_->ports, {});
   follow(mine, ports, all ? nullptr : changed);
-  const bool same = !all && changed->empty() && *report_ == report;  // neither has ports now
+  const bool same_host = !all && *report_ == report;  // neither has ports now
   report_ = std::move(report);
   report_->ports = std::move(mine);
-  if (same) return;
-  write_soon(all ? nullptr : changed);
+  if (same_host && changed->empty()) return;
+  if (all) {
+    write_all_soon();
+  } else {
+    write_soon(*changed, !same_host);
+  }
   write();
 }
 
-std::string Ml2DbSource::why_not_here(const Uuid& port) const {
-  return intent::why_not_here(reading_.rows(), reading_.index(), options_.node.host, port);
-}
+std::string Ml2DbSource::why_not_here(const Uuid& port) const { return reading_.why_not_here(port); }
 
 SourceStatus Ml2DbSource::status() const {
   const ovsdb::DatabaseStatus database = database_.status();

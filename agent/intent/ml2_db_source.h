@@ -47,7 +47,8 @@ class Ml2DbSource final : public IntentSource {
  private:
   void read();
   void write();
-  void write_soon(const std::set<Uuid>* ports);
+  void write_all_soon();
+  void write_soon(const std::set<Uuid>& ports, bool host);
 
   ovsdb::Database& database_;
   const Clock& clock_;
@@ -63,6 +64,7 @@ class Ml2DbSource final : public IntentSource {
   std::uint64_t seen_ = 0;  // the database's sequence that reading_ was read at
   std::optional<NodeReport> report_;
   bool write_due_ = false;
+  bool host_due_ = true;                     // the host's own row may differ from report_
   std::optional<std::set<Uuid>> ports_due_;  // ports whose rows may differ from report_; nullopt: any
   Monotonic next_write_{};                   // not before: after a failure
   Monotonic next_heartbeat_{};

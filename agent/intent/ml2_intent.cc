@@ -352,25 +352,22 @@ std::string name_taken(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const
       node.host, address == own->configurations.end() ? "none" : text::printable(address->second, 60));
 }
 
-ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
-                              const HostStamp& stamp, const std::set<Uuid>* ports, const ovsdb::Ml2Host* own) {
+ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const std::map<Uuid, ovsdb::Ml2Port>& ports,
+                              const NodeConfig& node, const NodeReport& report, const HostStamp& stamp,
+                              const ovsdb::Ml2Host* own, bool host) {
   ovsdb::Transaction transaction;
   transaction.comment = fmt::format("ml2-agent: {} reports", node.host);
-  write_host(rows, node, report, stamp, own != nullptr ? own : ovsdb::host_named(rows, node.host), transaction);
-  const auto write_port = [&](const Uuid& id, const PortReport& port) {
-    const auto row = rows.ports.find(id);
-    if (row == rows.ports.end()) return;
-    const char* status = status_word(port.status);
-    if (row->second.status == status && row->second.status_reason == port.reason) return;
-    transaction.operations.emplace_back(ovsdb::RowUpdate{
-        "Port", id, {{"status", ovsdb::Datum::of(status)}, {"status_reason", ovsdb::Datum::of(port.reason)}}});
-  };
-  if (ports == nullptr) {
-    for (const auto& [id, port] : report.ports) write_port(id, port);
-    return transaction;
+  if (host) {
+    write_host(rows, node, report, stamp, own != nullptr ? own : ovsdb::host_named(rows, node.host), transaction);
   }
-  for (const Uuid& id : *ports) {
-    if (const auto port = report.ports.find(id); port != report.ports.end()) write_port(id, port->second);
+  for (const auto& [id, row] : ports) {
+    const auto port = report.ports.find(id);
+    if (port == report.ports.end()) continue;
+    const char* status = status_word(port->second.status);
+    const std::string& reason = port->second.reason;
+    if (row.status == status && row.status_reason == reason) continue;
+    transaction.operations.emplace_back(ovsdb::RowUpdate{
+        "Port", id, {{"status", ovsdb::Datum::of(status)}, {"status_reason", ovsdb::Datum::of(reason)}}});
   }
   return transaction;
 }

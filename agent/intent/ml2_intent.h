@@ -8,7 +8,7 @@
 #pragma once
 
 #include <cstdint>
-#include <set>
+#include <map>
 #include <string>
 
 #include "agent/intent/intent_source.h"
@@ -43,10 +43,10 @@ struct HostStamp {
 
 // What differs between the rows and the report: the host's own row, and status and status_reason of the ports bound
 // to it. Nothing else is ever written. The heartbeat alone is written when it is older than the report interval.
-// `ports`: of the report those that may differ from their rows; nullptr: any. `own`: as above.
-[[nodiscard]] ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const NodeConfig& node,
-                                            const NodeReport& report, const HostStamp& stamp,
-                                            const std::set<Uuid>* ports = nullptr,
-                                            const ovsdb::Ml2Host* own = nullptr);
+// `ports`: the rows of those ports of the report that may differ from it; of `rows` the hosts and endpoints count.
+// `own`: as above. `host`: whether the host's own row may differ; else it is not looked at.
+[[nodiscard]] ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const std::map<Uuid, ovsdb::Ml2Port>& ports,
+                                            const NodeConfig& node, const NodeReport& report, const HostStamp& stamp,
+                                            const ovsdb::Ml2Host* own = nullptr, bool host = true);
 
 }  // namespace ml2::intent

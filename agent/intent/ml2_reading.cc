@@ -1,10 +1,15 @@
 #include "agent/intent/ml2_reading.h"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 #include <vector>
 
 namespace ml2::intent {
 namespace {
+
+// Tables of which all rows are kept typed.
+constexpr std::array kFewRows = {"ML2_Global", "Network", "Segment", "Subnet", "Host", "Endpoint"};
 
 template <class T>
 const T* find(const std::map<Uuid, T>& rows, const Uuid& uuid) {
@@ -34,8 +39,14 @@ Ml2Reading::News Ml2Reading::update(const ovsdb::Snapshot& snapshot,
 }
 
 Ml2Reading::News Ml2Reading::read_all(const ovsdb::Snapshot& snapshot) {
-  rows_ = ovsdb::read_ml2(snapshot);
-  index_ = index_of(rows_, node_.host);
+  rows_ = {};
+  index_ = {};
+  for (const char* table : kFewRows) {
+    for (const auto& [uuid, row] : snapshot.table(table)) ovsdb::read_ml2_row(snapshot, table, uuid, rows_);
+  }
+  for (const auto& [uuid, row] : rows_.subnets) index_.add(row);
+  index_.hosts = other_hosts(rows_, node_.host);
+  port_rows_.read_all(snapshot, index_);
   const ovsdb::Ml2Host* own = ovsdb::host_named(rows_, node_.host);
   own_host_ = own == nullptr ? Uuid() : own->uuid;
   const Intent before = std::exchange(intent_, Intent{.node = node_, .complete = true});
@@ -57,85 +68,73 @@ const ovsdb::Ml2Host* Ml2Reading::own_host() const {
 // Reads one row, and notes which networks it concerns; false: all of them may be.
 bool Ml2Reading::read_row(const ovsdb::Snapshot& snapshot, const std::string& table, const Uuid& uuid,
                           Networks& dirty, News& news) {
-  if (table == "Port" && is_report_of_ours(snapshot, uuid)) {
+  if (table == "Host" || table == "Endpoint") return read_host_row(snapshot, table, uuid, news);
+  if (table == "Port") news.ports.insert(uuid);
+  const bool concerns = table != "Port" || !is_report_of_ours(snapshot, uuid);
+  if (concerns) dirty_of(table, uuid, dirty);
+  if (!port_rows_.read(snapshot, table, uuid, index_) && std::ranges::count(kFewRows, table) != 0) {
+    if (const auto* subnet = find(rows_.subnets, uuid)) index_.remove(*subnet);
     ovsdb::read_ml2_row(snapshot, table, uuid, rows_);
-    news.ports.insert(uuid);
-    return true;
+    if (const auto* subnet = find(rows_.subnets, uuid)) index_.add(*subnet);
   }
-  dirty_of(table, uuid, dirty);
-  if (const auto* port = find(rows_.ports, uuid); port != nullptr && table == "Port") index_.remove(*port);
-  if (const auto* ip = find(rows_.fixed_ips, uuid); ip != nullptr && table == "Fixed_IP") index_.remove(*ip);
-  if (const auto* binding = find(rows_.bindings, uuid); binding != nullptr && table == "Binding") {
-    index_.remove(*binding);
-  }
-  if (const auto* subnet = find(rows_.subnets, uuid); subnet != nullptr && table == "Subnet") index_.remove(*subnet);
+  if (concerns) dirty_of(table, uuid, dirty);
+  return true;
+}
 
-  if (table == "Host" || table == "Endpoint") {
-    const ovsdb::Ml2Host* row = find(rows_.hosts, uuid);
-    const std::optional<ovsdb::Ml2Host> before = row == nullptr ? std::nullopt : std::optional(*row);
-    ovsdb::read_ml2_row(snapshot, table, uuid, rows_);
-    const ovsdb::Ml2Host* now = find(rows_.hosts, uuid);
-    if (now != nullptr && now->name == node_.host) own_host_ = uuid;
-    const bool own = (!before || before->name == node_.host) && (now == nullptr || now->name == node_.host);
-    if (table == "Host") {
-      news.hosts = news.hosts || own;
-      return own || same_to_others(before ? &*before : nullptr, now);
-    }
-    news.hosts = true;
-    // Endpoints of this host's own row concern nobody here.
-    for (const auto& [id, host] : rows_.hosts) {
-      if (host.name != node_.host && host.endpoints.contains(uuid)) return false;
-    }
-    for (const auto& [name, host] : index_.hosts) {
-      for (const auto& [type, endpoint] : host.endpoints) {
-        if (endpoint == uuid) return false;
-      }
-    }
-    return true;
-  }
-
+bool Ml2Reading::read_host_row(const ovsdb::Snapshot& snapshot, const std::string& table, const Uuid& uuid,
+                               News& news) {
+  const ovsdb::Ml2Host* row = find(rows_.hosts, uuid);
+  const std::optional<ovsdb::Ml2Host> before = row == nullptr ? std::nullopt : std::optional(*row);
   ovsdb::read_ml2_row(snapshot, table, uuid, rows_);
-  if (table == "Port") {
-    news.ports.insert(uuid);
-    if (const auto* port = find(rows_.ports, uuid)) index_.add(*port);
+  const ovsdb::Ml2Host* now = find(rows_.hosts, uuid);
+  if (now != nullptr && now->name == node_.host) own_host_ = uuid;
+  const bool own = (!before || before->name == node_.host) && (now == nullptr || now->name == node_.host);
+  if (table == "Host") {
+    news.hosts = news.hosts || own;
+    return own || same_to_others(before ? &*before : nullptr, now);
   }
-  if (const auto* ip = find(rows_.fixed_ips, uuid); ip != nullptr && table == "Fixed_IP") index_.add(*ip);
-  if (const auto* binding = find(rows_.bindings, uuid); binding != nullptr && table == "Binding")
-    index_.add(*binding);
-  if (const auto* subnet = find(rows_.subnets, uuid); subnet != nullptr && table == "Subnet") index_.add(*subnet);
-  dirty_of(table, uuid, dirty);
+  news.hosts = true;
+  // Endpoints of this host's own row concern nobody here.
+  for (const auto& [id, host] : rows_.hosts) {
+    if (host.name != node_.host && host.endpoints.contains(uuid)) return false;
+  }
+  for (const auto& [name, host] : index_.hosts) {
+    for (const auto& [type, endpoint] : host.endpoints) {
+      if (endpoint == uuid) return false;
+    }
+  }
   return true;
 }
 
 // Of a port that is bound nowhere else only the status differs, which this agent writes: it says what has become of the
 // intent, and nothing in the intent depends on it, but for which of two ports keeps what both have.
 bool Ml2Reading::is_report_of_ours(const ovsdb::Snapshot& snapshot, const Uuid& port) const {
-  const ovsdb::Ml2Port* before = find(rows_.ports, port);
-  if (before == nullptr) return false;
-  const auto part = parts_.find(before->network);
+  const auto packed = port_rows_.ports().find(port);
+  const ovsdb::Row* now = snapshot.row("Port", port);
+  if (packed == port_rows_.ports().end() || now == nullptr) return false;
+  const auto before = ovsdb::read_ml2_row<ovsdb::Ml2Port>(*packed->second);
+  const auto part = parts_.find(before.network);
   if (part == parts_.end() || part->second.has_twins) return false;
   for (const Uuid& binding : referrers(index_.port_bindings, port)) {
-    if (rows_.bindings.at(binding).host != node_.host) return false;
+    if (port_rows_.bindings().at(binding)->column("host").string() != node_.host) return false;
   }
-  ovsdb::Ml2Rows read;
-  ovsdb::read_ml2_row(snapshot, "Port", port, read);
-  const auto found = read.ports.find(port);
-  if (found == read.ports.end()) return false;
-  found->second.status = before->status;
-  found->second.status_reason = before->status_reason;
-  return found->second == *before;
+  auto read = ovsdb::read_ml2_row<ovsdb::Ml2Port>(*now);
+  read.status = before.status;
+  read.status_reason = before.status_reason;
+  return read == before;
 }
 
-// The networks that a row concerns, as rows_ and index_ have it now.
+// The networks that a row concerns, as the rows and index_ have it now.
 void Ml2Reading::dirty_of(const std::string& table, const Uuid& uuid, Networks& dirty) const {
+  const auto dirty_port_of = [&](const Ml2PortRows::Packed& rows, const Uuid& row) {
+    if (const auto found = rows.find(row); found != rows.end()) {
+      dirty_port(found->second->column("port").uuid().value_or(Uuid()), dirty);
+    }
+  };
   if (table == "Port") dirty_port(uuid, dirty);
   if (table == "Network") dirty.insert(uuid);
-  if (table == "Fixed_IP") {
-    if (const auto* row = find(rows_.fixed_ips, uuid)) dirty_port(row->port, dirty);
-  }
-  if (table == "Binding") {
-    if (const auto* row = find(rows_.bindings, uuid)) dirty_port(row->port, dirty);
-  }
+  if (table == "Fixed_IP") dirty_port_of(port_rows_.fixed_ips(), uuid);
+  if (table == "Binding") dirty_port_of(port_rows_.bindings(), uuid);
   if (table == "Subnet") {
     if (const auto* row = find(rows_.subnets, uuid)) dirty.insert(row->network);
   }
@@ -143,14 +142,25 @@ void Ml2Reading::dirty_of(const std::string& table, const Uuid& uuid, Networks& 
     for (const Uuid& port : referrers(index_.pair_ports, uuid)) dirty_port(port, dirty);
   }
   if (table == "Segment") {
-    for (const Uuid& binding : referrers(index_.segment_bindings, uuid)) {
-      dirty_port(rows_.bindings.at(binding).port, dirty);
-    }
+    for (const Uuid& binding : referrers(index_.segment_bindings, uuid))
+      dirty_port_of(port_rows_.bindings(), binding);
   }
 }
 
 void Ml2Reading::dirty_port(const Uuid& port, Networks& dirty) const {
-  if (const auto* row = find(rows_.ports, port)) dirty.insert(row->network);
+  const auto row = port_rows_.ports().find(port);
+  if (row != port_rows_.ports().end()) dirty.insert(row->second->column("network").uuid().value_or(Uuid()));
+}
+
+void Ml2Reading::read_port(const Uuid& port, std::map<Uuid, ovsdb::Ml2Port>& rows) const {
+  const auto row = port_rows_.ports().find(port);
+  if (row != port_rows_.ports().end()) rows.emplace(port, ovsdb::read_ml2_row<ovsdb::Ml2Port>(*row->second));
+}
+
+std::string Ml2Reading::why_not_here(const Uuid& port) const {
+  ovsdb::Ml2Rows rows;
+  port_rows_.type(port, index_, rows);
+  return intent::why_not_here(rows, index_, node_.host, port);
 }
 
 void Ml2Reading::drop_problem(const std::string& sentence, IntentChanges& changes) {
@@ -164,7 +174,12 @@ void Ml2Reading::drop_problem(const std::string& sentence, IntentChanges& change
 void Ml2Reading::read_networks(const Networks& networks, IntentChanges& changes) {
   std::vector<std::pair<Uuid, NetworkIntent>> read;
   for (const Uuid& network : networks) {
+    for (const Uuid& port : referrers(index_.network_ports, network)) port_rows_.type(port, index_, rows_);
     read.emplace_back(network, read_network(rows_, index_, node_, network));
+    rows_.ports.clear();
+    rows_.bindings.clear();
+    rows_.fixed_ips.clear();
+    rows_.address_pairs.clear();
   }
   // First what goes, then what comes: a port may pass from one network to another.
   for (const auto& [network, now] : read) withdraw(network, now, changes);

@@ -16,6 +16,7 @@
 
 #include "agent/intent/ml2_index.h"
 #include "agent/intent/ml2_intent.h"
+#include "agent/intent/ml2_port_rows.h"
 #include "datapath/model/intent.h"
 #include "ovsdb/database.h"
 #include "ovsdb/ml2_rows.h"
@@ -35,8 +36,13 @@ class Ml2Reading {
   // `changes`: the rows that may differ from the last call's; nullopt: any.
   News update(const ovsdb::Snapshot& snapshot, const std::optional<ovsdb::RowChanges>& changes);
 
+  // But for those of ports: Port, Binding, Fixed_IP and Address_Pair are empty, and so are security groups, of which
+  // the intent has but the UUIDs.
   [[nodiscard]] const ovsdb::Ml2Rows& rows() const { return rows_; }
-  [[nodiscard]] const Ml2Index& index() const { return index_; }
+  // A port's row into `rows`, if it is there.
+  void read_port(const Uuid& port, std::map<Uuid, ovsdb::Ml2Port>& rows) const;
+  // IntentSource::why_not_here().
+  [[nodiscard]] std::string why_not_here(const Uuid& port) const;
   // This host's own row; nullptr: not there, or not known.
   [[nodiscard]] const ovsdb::Ml2Host* own_host() const;
   [[nodiscard]] const Intent& intent() const { return intent_; }  // all zero until the first update()
@@ -54,6 +60,7 @@ class Ml2Reading {
   News read_all(const ovsdb::Snapshot& snapshot);
   bool read_row(const ovsdb::Snapshot& snapshot, const std::string& table, const Uuid& uuid, Networks& dirty,
                 News& news);
+  bool read_host_row(const ovsdb::Snapshot& snapshot, const std::string& table, const Uuid& uuid, News& news);
   [[nodiscard]] bool is_report_of_ours(const ovsdb::Snapshot& snapshot, const Uuid& port) const;
   void dirty_of(const std::string& table, const Uuid& uuid, Networks& dirty) const;
   void dirty_port(const Uuid& port, Networks& dirty) const;
@@ -63,7 +70,8 @@ class Ml2Reading {
   void drop_problem(const std::string& sentence, IntentChanges& changes);
 
   NodeConfig node_;
-  ovsdb::Ml2Rows rows_;
+  ovsdb::Ml2Rows rows_;  // see rows(); those of ports while a network is read
+  Ml2PortRows port_rows_;
   Ml2Index index_;
   Uuid own_host_;  // zero: not known
   Intent intent_;

@@ -354,7 +354,7 @@ TEST(NameTaken, TheNodeThatReportedFirstKeepsTheName) {
   const NodeReport first{.local_ip_present = true, .switch_id = "one"};
   const NodeReport second{.local_ip_present = true, .switch_id = "two"};
   EXPECT_EQ(name_taken(db.rows, db.node, first, kStamp), "");
-  carry_out(write_back(db.rows, db.node, first, kStamp), db.rows);
+  carry_out(write_back(db.rows, db.rows.ports, db.node, first, kStamp), db.rows);
   EXPECT_EQ(name_taken(db.rows, db.node, first, kStamp), "");
   EXPECT_THAT(name_taken(db.rows, db.node, second, kStamp),
               AllOf(HasSubstr("host hv1"), HasSubstr("192.0.2.1"), HasSubstr("[DEFAULT] host")));
@@ -366,7 +366,7 @@ TEST(NameTaken, TheNodeThatReportedFirstKeepsTheName) {
 TEST(WriteBack, MakesTheHostRowOnceAndThenOnlyTheHeartbeat) {
   Rows db;
   const NodeReport report{.local_ip_present = true};
-  carry_out(write_back(db.rows, db.node, report, kStamp), db.rows);
+  carry_out(write_back(db.rows, db.rows.ports, db.node, report, kStamp), db.rows);
   ASSERT_THAT(db.rows.hosts, SizeIs(1));
   const ovsdb::Ml2Host& host = db.rows.hosts.begin()->second;
   EXPECT_EQ(host.name, "hv1");
@@ -376,9 +376,9 @@ TEST(WriteBack, MakesTheHostRowOnceAndThenOnlyTheHeartbeat) {
 
   HostStamp later = kStamp;
   later.now = 1029;
-  EXPECT_TRUE(write_back(db.rows, db.node, report, later).empty());
+  EXPECT_TRUE(write_back(db.rows, db.rows.ports, db.node, report, later).empty());
   later.now = 1030;
-  const ovsdb::Transaction beat = write_back(db.rows, db.node, report, later);
+  const ovsdb::Transaction beat = write_back(db.rows, db.rows.ports, db.node, report, later);
   ASSERT_THAT(beat.operations, SizeIs(1));
   EXPECT_THAT(
       std::get<ovsdb::RowUpdate>(beat.operations[0]).columns,
@@ -388,19 +388,19 @@ TEST(WriteBack, MakesTheHostRowOnceAndThenOnlyTheHeartbeat) {
 TEST(WriteBack, TheAppliedSequenceIsWrittenWhenItIsKnown) {
   Rows db;
   NodeReport report{.local_ip_present = true};
-  carry_out(write_back(db.rows, db.node, report, kStamp), db.rows);
+  carry_out(write_back(db.rows, db.rows.ports, db.node, report, kStamp), db.rows);
   report.applied = 7;
-  carry_out(write_back(db.rows, db.node, report, kStamp), db.rows);
+  carry_out(write_back(db.rows, db.rows.ports, db.node, report, kStamp), db.rows);
   EXPECT_EQ(db.rows.hosts.begin()->second.applied, 7);
   report.applied.reset();  // a start: what the last life confirmed stays true
-  EXPECT_TRUE(write_back(db.rows, db.node, report, kStamp).empty());
+  EXPECT_TRUE(write_back(db.rows, db.rows.ports, db.node, report, kStamp).empty());
 }
 
 TEST(WriteBack, SaysWhereVhostUserSocketsAre) {
   Rows db;
   db.node.datapath_type = "netdev";
   db.node.vhostuser_socket_dir = "/run/vhost";
-  carry_out(write_back(db.rows, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
+  carry_out(write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
   const auto& told = db.rows.hosts.begin()->second.configurations;
   EXPECT_EQ(told.at("vhostuser_socket_dir"), "/run/vhost");
   EXPECT_EQ(told.at("datapath_type"), "netdev");
@@ -408,11 +408,11 @@ TEST(WriteBack, SaysWhereVhostUserSocketsAre) {
 
 TEST(WriteBack, SaysWhatTheFastPathServes) {
   Rows db;
-  carry_out(write_back(db.rows, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
+  carry_out(write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
   EXPECT_EQ(db.rows.hosts.begin()->second.configurations.at("fastpath"), "");
   db.node.fast_path.enabled = true;
   db.node.fast_path.physnet_devices = {{"physnet7", "net_null0"}};
-  carry_out(write_back(db.rows, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
+  carry_out(write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
   const ovsdb::Ml2Host& host = db.rows.hosts.begin()->second;
   EXPECT_EQ(host.configurations.at("fastpath"), "vhostuser");
   EXPECT_EQ(host.configurations.at("vhostuser_mode"), "server");
@@ -423,23 +423,24 @@ TEST(WriteBack, SaysWhatTheFastPathServes) {
 TEST(WriteBack, AClockSetBackRenewsTheHeartbeat) {
   Rows db;
   const NodeReport report{.local_ip_present = true};
-  carry_out(write_back(db.rows, db.node, report, kStamp), db.rows);
+  carry_out(write_back(db.rows, db.rows.ports, db.node, report, kStamp), db.rows);
   HostStamp earlier = kStamp;
   earlier.now = 10;
-  carry_out(write_back(db.rows, db.node, report, earlier), db.rows);
+  carry_out(write_back(db.rows, db.rows.ports, db.node, report, earlier), db.rows);
   EXPECT_EQ(db.rows.hosts.begin()->second.heartbeat, 10);
 }
 
 TEST(WriteBack, AnAddressThatIsNotOnTheHostIsNotAnnounced) {
   Rows db;
-  carry_out(write_back(db.rows, db.node, NodeReport{.local_ip_present = false}, kStamp), db.rows);
+  carry_out(write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = false}, kStamp), db.rows);
   EXPECT_THAT(db.rows.endpoints, IsEmpty());
 }
 
 TEST(WriteBack, AnEndpointOfAnotherHostIsAProblemNotAFight) {
   Rows db;
   db.add_host("hv2", "vxlan", "192.0.2.1");
-  const ovsdb::Transaction transaction = write_back(db.rows, db.node, NodeReport{.local_ip_present = true}, kStamp);
+  const ovsdb::Transaction transaction =
+      write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = true}, kStamp);
   carry_out(transaction, db.rows);
   EXPECT_THAT(db.rows.endpoints, SizeIs(1));
   for (const auto& [uuid, host] : db.rows.hosts) {
@@ -450,8 +451,8 @@ TEST(WriteBack, AnEndpointOfAnotherHostIsAProblemNotAFight) {
 
 TEST(WriteBack, AnAnnouncedAddressThatFlapsStays) {
   Rows db;
-  carry_out(write_back(db.rows, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
-  EXPECT_TRUE(write_back(db.rows, db.node, NodeReport{.local_ip_present = false}, kStamp).empty());
+  carry_out(write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
+  EXPECT_TRUE(write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = false}, kStamp).empty());
 }
 
 TEST(WriteBack, WritesStatusOfItsPortsAndNothingTwice) {
@@ -459,12 +460,12 @@ TEST(WriteBack, WritesStatusOfItsPortsAndNothingTwice) {
   NodeReport report{.local_ip_present = true};
   report.ports[db.port] = {PortStatus::Down, "not plugged"};
   report.ports[Uuid::random()] = {PortStatus::Active, ""};  // deleted meanwhile: no row to write to
-  carry_out(write_back(db.rows, db.node, report, kStamp), db.rows);
+  carry_out(write_back(db.rows, db.rows.ports, db.node, report, kStamp), db.rows);
   EXPECT_EQ(db.rows.ports.at(db.port).status, "DOWN");
   EXPECT_EQ(db.rows.ports.at(db.port).status_reason, "not plugged");
-  EXPECT_TRUE(write_back(db.rows, db.node, report, kStamp).empty());
+  EXPECT_TRUE(write_back(db.rows, db.rows.ports, db.node, report, kStamp).empty());
   report.ports[db.port] = {PortStatus::Active, ""};
-  carry_out(write_back(db.rows, db.node, report, kStamp), db.rows);
+  carry_out(write_back(db.rows, db.rows.ports, db.node, report, kStamp), db.rows);
   EXPECT_EQ(db.rows.ports.at(db.port).status, "ACTIVE");
   EXPECT_EQ(db.rows.ports.at(db.port).status_reason, "");
 }

@@ -1,0 +1,72 @@
+#include "agent/intent/ml2_port_rows.h"
+
+#include <map>
+#include <type_traits>
+
+namespace ml2::intent {
+namespace {
+
+// What an address pair says is found by the ports that refer to it.
+template <class T>
+constexpr bool kIndexed = !std::is_same_v<T, ovsdb::Ml2AddressPair>;
+
+template <class T>
+void read_table(const ovsdb::Snapshot& snapshot, Ml2PortRows::Packed& rows, Ml2Index& index) {
+  const ovsdb::Table& table = snapshot.table(ovsdb::table_of<T>());
+  rows.clear();
+  rows.reserve(table.size());
+  for (const auto& [uuid, row] : table) {
+    rows.emplace(uuid, row);
+    if constexpr (kIndexed<T>) index.add(ovsdb::read_ml2_row<T>(*row));
+  }
+}
+
+template <class T>
+void type_row(const Ml2PortRows::Packed& packed, const Uuid& uuid, std::map<Uuid, T>& rows) {
+  if (const auto found = packed.find(uuid); found != packed.end()) {
+    rows.emplace(uuid, ovsdb::read_ml2_row<T>(*found->second));
+  }
+}
+
+}  // namespace
+
+void Ml2PortRows::read_all(const ovsdb::Snapshot& snapshot, Ml2Index& index) {
+  read_table<ovsdb::Ml2Port>(snapshot, ports_, index);
+  read_table<ovsdb::Ml2Binding>(snapshot, bindings_, index);
+  read_table<ovsdb::Ml2FixedIp>(snapshot, fixed_ips_, index);
+  read_table<ovsdb::Ml2AddressPair>(snapshot, address_pairs_, index);
+}
+
+template <class T>
+bool Ml2PortRows::read_one(const ovsdb::Snapshot& snapshot, std::string_view table, const Uuid& uuid, Packed& rows,
+                           Ml2Index& index) {
+  if (table != ovsdb::table_of<T>()) return false;
+  if (const auto before = rows.find(uuid); before != rows.end()) {
+    if constexpr (kIndexed<T>) index.remove(ovsdb::read_ml2_row<T>(*before->second));
+    rows.erase(before);
+  }
+  const ovsdb::Table& now = snapshot.table(table);
+  if (const auto row = now.find(uuid); row != now.end()) {
+    if constexpr (kIndexed<T>) index.add(ovsdb::read_ml2_row<T>(*row->second));
+    rows.emplace(uuid, row->second);
+  }
+  return true;
+}
+
+bool Ml2PortRows::read(const ovsdb::Snapshot& snapshot, std::string_view table, const Uuid& uuid, Ml2Index& index) {
+  return read_one<ovsdb::Ml2Port>(snapshot, table, uuid, ports_, index) ||
+         read_one<ovsdb::Ml2Binding>(snapshot, table, uuid, bindings_, index) ||
+         read_one<ovsdb::Ml2FixedIp>(snapshot, table, uuid, fixed_ips_, index) ||
+         read_one<ovsdb::Ml2AddressPair>(snapshot, table, uuid, address_pairs_, index);
+}
+
+void Ml2PortRows::type(const Uuid& port, const Ml2Index& index, ovsdb::Ml2Rows& rows) const {
+  type_row(ports_, port, rows.ports);
+  for (const Uuid& binding : referrers(index.port_bindings, port)) type_row(bindings_, binding, rows.bindings);
+  for (const Uuid& fixed_ip : referrers(index.port_fixed_ips, port)) type_row(fixed_ips_, fixed_ip, rows.fixed_ips);
+  const auto row = rows.ports.find(port);
+  if (row == rows.ports.end()) return;
+  for (const Uuid& pair : row->second.allowed_address_pairs) type_row(address_pairs_, pair, rows.address_pairs);
+}
+
+}  // namespace ml2::intent
