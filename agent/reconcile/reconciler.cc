@@ -227,7 +227,8 @@ void Reconciler::step() {
     vswitch_seen_ = seams_.vswitch.sequence();
     source_seen_ = seams_.source.sequence();
     kernel_seen_ = seams_.kernel.sequence();
-    FactsChanges facts_changes = update_facts(vswitch(), vswitch_changes, addresses_, desired().local_vlans, facts_);
+    const LocalVlans* moved = std::exchange(vlans_moved_, false) ? &desired().local_vlans : nullptr;
+    FactsChanges facts_changes = update_facts(vswitch(), vswitch_changes, addresses_, moved, facts_);
     if (fast_path_.enabled()) {
       FastPathFacts now = gathered_ ? *std::move(gathered_)
                                     : gather_fast_path_facts(*seams_.source.intent(), *seams_.kernel.snapshot(),
@@ -238,6 +239,7 @@ void Reconciler::step() {
     }
     fast_path_.seen();
     desired_changes = compiler_.update(*seams_.source.intent(), intent_changes, facts_, facts_changes, flows);
+    vlans_moved_ = desired_changes.local_vlans;
     counters_.from_nothing = compiler_.from_nothing();
     compiled_ = true;
   }

@@ -149,7 +149,8 @@ class Reconciler {
   std::set<IpAddress> addresses_;          // of this host
   std::optional<FastPathFacts> gathered_;  // of what inputs_changed() has looked at; for the step that it asks for
   Facts facts_;
-  Compiler compiler_;  // its flows are canonical
+  bool vlans_moved_ = false;  // facts_.local_vlans is not desired().local_vlans yet
+  Compiler compiler_;         // its flows are canonical
   Differ differ_;
   Plan plan_;
   std::map<Uuid, intent::PortReport> port_reports_;

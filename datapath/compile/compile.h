@@ -28,9 +28,9 @@ namespace ml2 {
 [[nodiscard]] Facts gather_facts(const ovsdb::Vswitch& vswitch, const std::set<IpAddress>& host_addresses,
                                  const LocalVlans& previous);
 // Brings `facts` up to date with `vswitch`, in which `changes` have happened: as gather_facts() would, at the price of
-// what has changed. `previous` replaces facts.local_vlans.
+// what has changed. `moved`: the last step's Desired::local_vlans where that step changed it (DesiredChanges), else nullptr.
 FactsChanges update_facts(const ovsdb::Vswitch& vswitch, const ovsdb::VswitchChanges& changes,
-                          const std::set<IpAddress>& host_addresses, const LocalVlans& previous, Facts& facts);
+                          const std::set<IpAddress>& host_addresses, const LocalVlans* moved, Facts& facts);
 
 // Of the kernel and of what was read back of the fast path (nullptr: nothing could be); `previous` is the last step's.
 [[nodiscard]] FastPathFacts gather_fast_path_facts(const Intent& intent, const nl::Snapshot& kernel,

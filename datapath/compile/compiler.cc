@@ -75,6 +75,7 @@ DesiredChanges Compiler::update(const Intent& intent, const IntentChanges& inten
   compile_all(intent, facts, known, before);
   changes = {};
   changes.all = true;
+  changes.local_vlans = true;
   changes.rows = before.bridges != desired_.bridges || before.ports != desired_.ports || before.vifs != desired_.vifs;
   return changes;
 }
@@ -161,7 +162,7 @@ bool Compiler::update_some(const Intent& intent, const IntentChanges& intent_cha
   Build build(intent, facts, std::move(frame_));
   build.desired.waiting = desired_.waiting;
   const auto give_back = [&] { frame_ = std::move(static_cast<Frame&>(build)); };
-  if (!rewire(build, dirty, segments)) {
+  if (!rewire(build, dirty, segments, changes)) {
     give_back();
     return false;
   }
@@ -222,7 +223,8 @@ bool Compiler::take_claims(const NodeConfig& node, const Facts& facts, const Fac
 }
 
 // Which segments the dirty ports are wired to; false: something that only the whole can judge.
-bool Compiler::rewire(const Build& build, const std::set<Uuid>& dirty, std::set<LocalVlanKey>& segments) {
+bool Compiler::rewire(const Build& build, const std::set<Uuid>& dirty, std::set<LocalVlanKey>& segments,
+                      DesiredChanges& changes) {
   std::vector<std::pair<Uuid, Segment>> wired;
   std::set<LocalVlanKey> left;
   for (const Uuid& id : dirty) {
@@ -260,11 +262,11 @@ bool Compiler::rewire(const Build& build, const std::set<Uuid>& dirty, std::set<
     if (use.segment.type != NetworkType::Local) carriers_.erase(carrier_of(use.segment));
     segments.insert(key);
   }
-  return allocate(build, segments);
+  return allocate(build, segments, changes);
 }
 
 // VLANs of segments that have come or gone; false: not all of them get one.
-bool Compiler::allocate(const Build& build, std::set<LocalVlanKey>& segments) {
+bool Compiler::allocate(const Build& build, const std::set<LocalVlanKey>& segments, DesiredChanges& changes) {
   bool news = false;
   for (const LocalVlanKey& key : segments) {
     const auto use = uses_.find(key);
@@ -284,11 +286,13 @@ bool Compiler::allocate(const Build& build, std::set<LocalVlanKey>& segments) {
       if (before != desired_.local_vlans.end() && before->second != vlan) return false;
     }
     desired_.local_vlans = std::move(allocation.vlans);
+    changes.local_vlans = true;
     return true;
   }
   for (const LocalVlanKey& key : segments) {
     const auto use = uses_.find(key);
-    if (use != uses_.end() && use->second.ports.empty()) desired_.local_vlans.erase(key);
+    if (use == uses_.end() || !use->second.ports.empty()) continue;
+    if (desired_.local_vlans.erase(key) != 0) changes.local_vlans = true;
   }
   return true;
 }

@@ -86,8 +86,9 @@ class Compiler {
                                  const FactsChanges& facts_changes, DesiredChanges& changes);
   [[nodiscard]] bool take_claims(const NodeConfig& node, const Facts& facts, const FactsChanges& changes,
                                  std::set<Uuid>& dirty);
-  [[nodiscard]] bool rewire(const Build& build, const std::set<Uuid>& dirty, std::set<LocalVlanKey>& segments);
-  [[nodiscard]] bool allocate(const Build& build, std::set<LocalVlanKey>& segments);
+  [[nodiscard]] bool rewire(const Build& build, const std::set<Uuid>& dirty, std::set<LocalVlanKey>& segments,
+                            DesiredChanges& changes);
+  [[nodiscard]] bool allocate(const Build& build, const std::set<LocalVlanKey>& segments, DesiredChanges& changes);
   [[nodiscard]] bool take_remote(const Intent& intent, const std::set<Segment>& remote,
                                  std::set<LocalVlanKey>& segments);
   [[nodiscard]] bool count_vteps(const Segment& segment, const std::set<IpAddress>& now);

@@ -62,11 +62,12 @@ Facts gather_facts(const ovsdb::Vswitch& vswitch, const std::set<IpAddress>& hos
 }
 
 FactsChanges update_facts(const ovsdb::Vswitch& vswitch, const ovsdb::VswitchChanges& changes,
-                          const std::set<IpAddress>& host_addresses, const LocalVlans& previous, Facts& facts) {
+                          const std::set<IpAddress>& host_addresses, const LocalVlans* moved, Facts& facts) {
   FactsChanges result;
+  if (moved != nullptr) facts.local_vlans = *moved;
   if (changes.all || !same_bridges(facts, vswitch) || facts.iface_types != vswitch.iface_types ||
       facts.host_addresses != host_addresses) {
-    facts = gather_facts(vswitch, host_addresses, previous);
+    facts = gather_facts(vswitch, host_addresses, LocalVlans(facts.local_vlans));
     result.all = true;
     return result;
   }
@@ -90,7 +91,6 @@ FactsChanges update_facts(const ovsdb::Vswitch& vswitch, const ovsdb::VswitchCha
       result.interfaces.emplace(name, std::exchange(there->second, std::move(fact)));
     }
   }
-  if (facts.local_vlans != previous) facts.local_vlans = previous;
   return result;
 }
 

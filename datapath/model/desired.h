@@ -109,7 +109,8 @@ struct DesiredChanges {
   bool rows = false;                                   // in bridges, ports or vifs; known also when `all`
   std::map<std::string, std::set<of::FlowKey>> flows;  // by bridge name
   std::set<std::string> vifs;
-  std::set<Uuid> ports;  // in port_states
+  std::set<Uuid> ports;      // in port_states
+  bool local_vlans = false;  // in them; known also when `all`
 
   [[nodiscard]] bool empty() const { return !all && flows.empty() && vifs.empty() && ports.empty(); }
 };

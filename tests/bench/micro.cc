@@ -131,10 +131,12 @@ void one_port(benchmark::State& state) {
   IntentChanges asked;
   asked.all = true;
   std::map<std::string, const of::FlowSet*> flows = node.ovs.actual().flows;
+  bool vlans_moved = false;
   const auto step = [&](const Differ::FlowChanges& flow_changes) {
     const FactsChanges facts_changes =
-        update_facts(rows, changes, node.addresses, compiler.desired().local_vlans, facts);
+        update_facts(rows, changes, node.addresses, vlans_moved ? &compiler.desired().local_vlans : nullptr, facts);
     const DesiredChanges desired_changes = compiler.update(node.intent, asked, facts, facts_changes);
+    vlans_moved = desired_changes.local_vlans;
     Plan plan = differ.update(compiler.desired(), desired_changes, rows, changes, flows, flow_changes);
     asked = {};
     changes = {};

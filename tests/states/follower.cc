@@ -76,10 +76,11 @@ void Follower::follow(const Intent& intent, const ovsdb::Vswitch& vswitch, const
       for (const auto& [key, body] : *list) changed.insert(key);
     }
   }
-  const FactsChanges facts_changes =
-      update_facts(vswitch, vswitch_changes, addresses, compiler_.desired().local_vlans, facts_);
+  const FactsChanges facts_changes = update_facts(vswitch, vswitch_changes, addresses,
+                                                  vlans_moved_ ? &compiler_.desired().local_vlans : nullptr, facts_);
   EXPECT_EQ(facts_, gather_facts(vswitch, addresses, compiler_.desired().local_vlans)) << "facts by changes";
   const DesiredChanges desired_changes = compiler_.update(intent, intent_changes, facts_, facts_changes);
+  vlans_moved_ = desired_changes.local_vlans;
   EXPECT_TRUE(differences(desired, compiler_.desired()).empty()) << fmt::format(
       "by changes, otherwise than from nothing: {}", fmt::join(differences(desired, compiler_.desired()), ", "));
   const Plan followed =

@@ -33,6 +33,7 @@ class Follower {
   Compiler compiler_;
   Differ differ_;
   Facts facts_;
+  bool vlans_moved_ = false;  // DesiredChanges::local_vlans of the last step
   std::uint64_t steps_ = 0;
   // What it saw the last time.
   std::optional<Intent> intent_;
