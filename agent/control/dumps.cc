@@ -30,9 +30,12 @@ std::string or_else(std::string text, const char* nothing) {
 }
 
 json flow_json(const of::FlowKey& key, const of::FlowBody& body, const std::string& bridge, const NodeConfig& node) {
-  return {{"table", key.table},       {"table_name", reconcile::table_text(key.table, bridge, node)},
-          {"priority", key.priority}, {"match", key.match},
-          {"actions", body.actions},  {"cookie", fmt::format("{:#x}", body.cookie)}};
+  return {{"table", key.table},
+          {"table_name", reconcile::table_text(key.table, bridge, node)},
+          {"priority", key.priority},
+          {"match", key.match.view()},
+          {"actions", body.actions.view()},
+          {"cookie", fmt::format("{:#x}", body.cookie)}};
 }
 
 json event_json(const reconcile::Event& event) {

@@ -77,8 +77,8 @@ json flow_json(const Reconciler& reconciler, const std::string& bridge, const of
   return {{"table", key.table},
           {"table_name", reconcile::table_text(key.table, bridge, reconciler.node())},
           {"priority", key.priority},
-          {"match", key.match},
-          {"actions", body.actions}};
+          {"match", key.match.view()},
+          {"actions", body.actions.view()}};
 }
 
 // The flows of the port and of its segment on each bridge: what is in the switch with its counters, what is missing.

@@ -50,7 +50,7 @@ void SpoofDrops::read(const of::FlowSet& flows, std::set<std::string>& news) {
   for (auto at = flows.lower_bound({kTable, 0, ""}); at != flows.end() && at->first.table == kTable; ++at) {
     const auto& [key, body] = *at;
     if (!of::is_ours(body.cookie)) continue;
-    Spoofer& now = spoofers_.try_emplace(key.match).first->second;
+    Spoofer& now = spoofers_.try_emplace(std::string(key.match.view())).first->second;
     now.cookie = body.cookie;
     for (std::size_t i = 0; i < kTables.size(); ++i) {
       now.learned[i] = now.learned[i] || key.priority == of::number(kTables[i]);

@@ -408,16 +408,21 @@ std::optional<std::pair<of::FlowKey, of::FlowBody>> Compiler::canonical(const st
                                                                         const of::FlowKey& key,
                                                                         const of::FlowBody& body,
                                                                         const Known& known) {
-  const auto is_known = [&](const of::FlowSet& flows) {
+  // Of the same words those that are there already.
+  using Flow = std::optional<std::pair<of::FlowKey, of::FlowBody>>;
+  const auto known_in = [&](const of::FlowSet& flows) -> Flow {
     const auto found = flows.find(key);
-    return found != flows.end() && found->second == body;
+    return found != flows.end() && found->second == body ? Flow(*found) : std::nullopt;
   };
   const auto reported = known.find(bridge);
-  if (reported != known.end() && reported->second != nullptr && is_known(*reported->second))
-    return std::pair(key, body);
+  if (reported != known.end() && reported->second != nullptr) {
+    if (Flow there = known_in(*reported->second)) return there;
+  }
   if (before_ != nullptr) {
     const auto before = before_->flows.find(bridge);
-    if (before != before_->flows.end() && is_known(before->second)) return std::pair(key, body);
+    if (before != before_->flows.end()) {
+      if (Flow there = known_in(before->second)) return there;
+    }
   }
   auto made = canonical_(key, body);
   if (made) return *std::move(made);

@@ -131,9 +131,9 @@ std::vector<of::FlowKey> learned_keys(const of::FlowKey& written) {
   constexpr std::uint8_t kTable = of::number(of::TunTable::UcastToTun);
   constexpr std::string_view kMac = ",dl_dst=";
   const auto vlan = part(written.match, "dl_vlan=");
-  const std::size_t mac = written.match.find(kMac);
-  if (written.table != kTable || written.priority != 2 || !vlan || mac == std::string::npos) return {};
-  const std::string match = fmt::format("vlan_tci=0x{:04x}/0x0fff{}", *vlan, written.match.substr(mac));
+  const std::size_t mac = written.match.view().find(kMac);
+  if (written.table != kTable || written.priority != 2 || !vlan || mac == std::string_view::npos) return {};
+  const std::string match = fmt::format("vlan_tci=0x{:04x}/0x0fff{}", *vlan, written.match.view().substr(mac));
   return {{kTable, 1, match}, {kTable, 3, match}};
 }
 

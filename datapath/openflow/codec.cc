@@ -69,14 +69,14 @@ Status parse(const FlowMod& mod, ParsedFlowMod& parsed) {
   if (mod.key.match.size() + mod.body.actions.size() > kMaxText) {
     return refuse(mod, fmt::format("it is longer than {} characters", kMaxText));
   }
-  for (const std::string* part : {&mod.key.match, &mod.body.actions}) {
-    if (part->find('\0') != std::string::npos) return refuse(mod, "it holds a zero byte");
+  for (const std::string_view part : {mod.key.match.view(), mod.body.actions.view()}) {
+    if (part.find('\0') != std::string_view::npos) return refuse(mod, "it holds a zero byte");
   }
   // The parser looks for the first "action" in the line.
-  if (mod.key.match.find("action") != std::string::npos) return refuse(mod, "the match names actions");
+  if (mod.key.match.view().find("action") != std::string_view::npos) return refuse(mod, "the match names actions");
 
   std::string line = fmt::format("table={},{}", mod.key.table, mod.key.match);
-  if (with_actions) line += " actions=" + mod.body.actions;
+  if (with_actions) line.append(" actions=").append(mod.body.actions.view());
   ofputil_protocol usable{};
   char* error = parse_ofp_str(&parsed.fm, ovs_command(mod.command), line.c_str(), nullptr, nullptr, &usable);
   if (error != nullptr) {
@@ -144,6 +144,7 @@ Result<EncodedFlowMod> encode(const FlowMod& mod) {
     canonical.body.actions = format_actions(seen.ofpacts, seen.ofpacts_len);
   }
   ofpbuf_uninit(&actions);
+  if (canonical == mod) canonical = mod;  // of the same words, those that are there already
   return EncodedFlowMod{.message = std::move(message), .canonical = std::move(canonical)};
 }
 

@@ -13,19 +13,21 @@
 #include <string>
 #include <vector>
 
+#include "datapath/base/shared_text.h"
+
 namespace ml2::of {
 
 // What makes two flows the same flow (OpenFlow 1.4 section 5.2: table, match and priority).
 struct FlowKey {
   std::uint8_t table = 0;
   std::uint16_t priority = 0;
-  std::string match;  // "arp,in_port=3"; empty: everything
+  SharedText match;  // "arp,in_port=3"; empty: everything
 
   friend auto operator<=>(const FlowKey&, const FlowKey&) = default;
 };
 
 struct FlowBody {
-  std::string actions;             // "set_field:4097->vlan_vid,goto_table:60"; "drop"
+  SharedText actions;              // "set_field:4097->vlan_vid,goto_table:60"; "drop"
   std::uint64_t cookie = 0;        // see cookie.h
   std::uint16_t idle_timeout = 0;  // seconds; 0: never
   std::uint16_t hard_timeout = 0;  // seconds; 0: never

@@ -12,18 +12,18 @@ namespace {
 
 using Command = FlowMod::Command;
 
-FlowMod add(std::uint8_t table, std::uint16_t priority, std::string match, std::string actions,
+FlowMod add(std::uint8_t table, std::uint16_t priority, SharedText match, SharedText actions,
             std::uint64_t cookie = 0) {
   return {.command = Command::Add,
           .key = {.table = table, .priority = priority, .match = std::move(match)},
           .body = {.actions = std::move(actions), .cookie = cookie}};
 }
-FlowMod modify(std::uint8_t table, std::uint16_t priority, std::string match, std::string actions) {
+FlowMod modify(std::uint8_t table, std::uint16_t priority, SharedText match, SharedText actions) {
   FlowMod mod = add(table, priority, std::move(match), std::move(actions));
   mod.command = Command::Modify;
   return mod;
 }
-FlowMod del(std::uint8_t table, std::uint16_t priority, std::string match) {
+FlowMod del(std::uint8_t table, std::uint16_t priority, SharedText match) {
   FlowMod mod = add(table, priority, std::move(match), "");
   mod.command = Command::Delete;
   return mod;

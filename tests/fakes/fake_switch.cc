@@ -19,7 +19,8 @@ constexpr std::uint64_t kPacketBytes = 64;
 std::optional<std::string> switch_refuses(const FlowMod& mod) {
   if (mod.command == FlowMod::Command::Delete) return std::nullopt;
   if (mod.key.table >= kInternalTable) return "OFPBRC_EPERM (permissions error)";
-  if (mod.body.actions.find("group:") != std::string::npos) return "OFPBAC_BAD_OUT_GROUP (invalid group id)";
+  if (mod.body.actions.view().find("group:") != std::string_view::npos)
+    return "OFPBAC_BAD_OUT_GROUP (invalid group id)";
   return std::nullopt;
 }
 

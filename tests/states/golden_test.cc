@@ -58,7 +58,7 @@ std::vector<std::string> dump(const of::FlowSet& flows) {
   std::vector<std::string> lines;
   for (const auto& [key, body] : flows) {
     const std::string table = key.table == 0 ? "" : fmt::format("table={}, ", key.table);
-    std::string actions = body.actions;
+    std::string actions(body.actions.view());
     for (const std::uint64_t learned : {cookie_of_learned(), body.cookie}) {
       const std::string cookie = fmt::format("cookie={:#x},", learned);
       if (const auto at = actions.find(cookie); at != std::string::npos) actions.erase(at, cookie.size());

@@ -221,7 +221,8 @@ void expect_reachable(const OvsModel& ovs, const std::vector<std::string>& vteps
   const of::FlowSet& flows = *actual.flows.at("br-tun");
   std::string flood;
   for (const auto& [key, body] : flows) {
-    if (key.table == 22 && body.actions.find("0x4f6") != std::string::npos) flood = body.actions + ",";
+    if (key.table == 22 && body.actions.view().find("0x4f6") != std::string_view::npos)
+      flood = fmt::format("{},", body.actions);
   }
   for (const std::string& vtep : vteps) {
     bool sent = false;

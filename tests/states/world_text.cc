@@ -101,11 +101,11 @@ std::string flow_text(const Names& names, const std::string& bridge, const of::F
   const bool integration = bridge == names.node.integration_bridge;
   const bool physical = !integration && bridge != names.node.tunnel_bridge;
 
-  std::string match = replace(key.match, "in_port=", "", port);
+  std::string match = replace(std::string(key.match.view()), "in_port=", "", port);
   const bool local_tags = !integration || key.table == of::number(of::IntTable::LocalMacDirect);
   if (local_tags) match = replace(match, "dl_vlan=", "", local);
   match = registers(match, "reg6=", local);
-  std::string actions = replace(body.actions, "output:", "", port);
+  std::string actions = replace(std::string(body.actions.view()), "output:", "", port);
   actions = replace(actions, "goto_table:", "", table);
   actions = replace(actions, "set_field:", "->vlan_vid", [&](std::int64_t vid) {
     return physical ? fmt::format("4096+{}", vid - 4096) : "4096+" + names.local_vlan(vid - 4096);

@@ -5,6 +5,7 @@
 #include "datapath/base/ip.h"
 #include "datapath/base/mac.h"
 #include "datapath/base/result.h"
+#include "datapath/base/shared_text.h"
 #include "datapath/base/strong_id.h"
 #include "datapath/base/text.h"
 #include "datapath/base/uuid.h"
@@ -100,6 +101,32 @@ TEST(Result, CarriesKindAndSentence) {
   EXPECT_EQ(bad.error().kind, ErrorKind::Invalid);
   EXPECT_EQ(bad.error().message, "vni: 0 is not in 1-16777215");
   EXPECT_EQ(*Result<int>(3), 3);
+}
+
+TEST(SharedText, ItsCopiesAreTheSameBytes) {
+  const SharedText drop = "drop";
+  SharedText copy = drop;
+  EXPECT_TRUE(copy.is_same_as(drop));
+  EXPECT_EQ(copy.view().data(), drop.view().data());
+  const SharedText& same = copy;
+  copy = same;
+  EXPECT_EQ(copy, "drop");
+  copy = SharedText(std::string("NORMAL"));
+  EXPECT_EQ(copy, std::string("NORMAL"));
+  EXPECT_EQ(drop, "drop");
+  const SharedText moved = std::move(copy);
+  EXPECT_EQ(moved.size(), 6U);
+}
+
+TEST(SharedText, ComparesAsItsWordsDo) {
+  EXPECT_EQ(SharedText("arp"), SharedText("arp"));
+  EXPECT_FALSE(SharedText("arp").is_same_as(SharedText("arp")));
+  EXPECT_LT(SharedText(), SharedText("a"));
+  EXPECT_LT(SharedText("a"), SharedText("ab"));
+  EXPECT_GT(SharedText("b"), SharedText("ab"));
+  EXPECT_TRUE(SharedText("").empty());
+  EXPECT_EQ(SharedText(""), SharedText());
+  EXPECT_EQ(fmt::format("{:>5}", SharedText("ip")), "   ip");
 }
 
 }  // namespace

@@ -331,16 +331,17 @@ TEST(Compile, AFloodTooLongForOneFlowGoesOnInTheNext) {
   const Desired desired = compile(i, f);
   const of::FlowSet& flows = desired.flows.at("br-tun");
   const auto copies = [&](const of::FlowKey& key) {
-    const std::string& actions = flows.at(key).actions;
+    const std::string_view actions = flows.at(key).actions;
     int count = 0;
     for (auto at = actions.find("output:2"); at != std::string::npos; at = actions.find("output:2", at + 1)) ++count;
     return count;
   };
   EXPECT_EQ(copies({22, 1, "dl_vlan=1"}), 1000);
-  EXPECT_THAT(flows.at({22, 1, "dl_vlan=1"}).actions, ::testing::EndsWith(",set_field:0x1001->reg5,resubmit(,22)"));
+  EXPECT_THAT(flows.at({22, 1, "dl_vlan=1"}).actions.view(),
+              ::testing::EndsWith(",set_field:0x1001->reg5,resubmit(,22)"));
   EXPECT_EQ(copies({22, 1, "reg5=0x1001"}), 1000);
   EXPECT_EQ(copies({22, 1, "reg5=0x2001"}), 500);
-  EXPECT_THAT(flows.at({22, 1, "reg5=0x2001"}).actions, ::testing::EndsWith("198.18.9.250->tun_dst,output:2"));
+  EXPECT_THAT(flows.at({22, 1, "reg5=0x2001"}).actions.view(), ::testing::EndsWith("198.18.9.250->tun_dst,output:2"));
 }
 
 TEST(Compile, UdpPortOfAPair) {

@@ -88,7 +88,7 @@ TEST_F(DiffRows, ATunnelPortGoesAfterItsFlows) {
   const auto used = [&] {
     const auto& flows = world.ovs.flows("br-tun");
     return std::any_of(flows.begin(), flows.end(), [&](const auto& flow) {
-      return flow.second.actions.find(fmt::format("output:{}", ofport)) != std::string::npos;
+      return flow.second.actions.view().find(fmt::format("output:{}", ofport)) != std::string_view::npos;
     });
   };
   ASSERT_TRUE(used());
