@@ -1,5 +1,5 @@
-"""What scripts/bench fastpath measures beside the four works: the walk alone, tables, latency, vhost-user, changes under load,
-workers.
+"""What scripts/bench fastpath measures beside the four works: what is lost with size, the walk alone, tables, latency, vhost-user,
+changes under load, workers.
 
 Each part yields JSON lines as dictionaries: bench, case, metric, value, unit, and where there is one peer, peer_value, ratio.
 The programs that it runs are built by scripts/bench; those that it starts are ended here, by pid.
@@ -13,7 +13,7 @@ import time
 
 from fastpath import ACCESS, BEGIN, COMMIT, DONE, FAILED, HEADER, KINDS, MAGIC, PUT, STATE, TAGGED, VERSION, FastPath
 from fastpath import allowed, attachment, fdb, port, segment
-from peers import GENERATOR, TOP, VLAN, VM_IP, VM_MAC, VTEPS, Ours, Peer, PeerError, mac_of
+from peers import GENERATOR, TOP, VLAN, VM_IP, VM_MAC, VTEPS, Ours, Peer, PeerError, TestPmd, mac_of
 
 BIN = os.environ.get("ML2_BIN_DIR", os.path.join(TOP, "build", "release", "bin"))
 MILLION = 1_000_000
@@ -60,6 +60,47 @@ def message(type, body=b"", kind=0, count=0):
 def packet(messages):
     """Several messages in one packet: all but the last say where the next begins."""
     return b"".join(one[:HEADER.size - 4] + struct.pack("=I", len(one)) + one[HEADER.size:] for one in messages[:-1]) + messages[-1]
+
+
+def lost_with_size(work, options, directory):
+    """How much of the figure at 1 MAC is gone at more: all sizes in turn, in one run, as the clock of a shared machine changes by
+    half from one minute to the next. Io at the largest must lose nothing: it is the proof that the load is the same at all sizes."""
+    from fastpath_bench import SIZES, Case, measure
+    cases = {size: Case(work, size, directory) for size in SIZES}
+    sizes = [size for size in SIZES if size != "1"]
+    running, rounds = {}, {}
+    try:
+        for size, case in cases.items():
+            case.write()
+            kinds = {"ml2-fastpath": lambda *a: Ours(*a, isa=options.isa)}
+            if size in ("1", sizes[-1]):
+                kinds["testpmd-io"] = TestPmd
+            for name, make in kinds.items():
+                running[name, size] = make(case, options.core, options.control_core, directory)
+                running[name, size].pause()
+        for _ in range(2 * options.rounds + 1):
+            for key, peer in running.items():
+                rounds.setdefault(key, []).append(measure(peer, options.seconds / 2)[0])
+    finally:
+        for peer in running.values():
+            peer.end()
+        for case in cases.values():
+            if os.path.exists(case.path):
+                os.unlink(case.path)
+
+    def lost(name, size):
+        return [round(100 * (1 - more / one), 1) for more, one in zip(rounds[name, size], rounds[name, "1"])]
+    for size in sizes:
+        values = lost("ml2-fastpath", size)
+        yield line(f"{work}/{size}", "lost_from_1", statistics.median(values), "%", values=values)
+    values = lost("testpmd-io", sizes[-1])
+    yield line(f"{work}/{sizes[-1]}", "io_lost_from_1", statistics.median(values), "%", values=values)
+
+
+def loss(options, directory):
+    from fastpath_bench import WORKS
+    for work in WORKS:
+        yield from lost_with_size(work, options, directory)
 
 
 def thread_cpu(process, thread):
@@ -211,4 +252,4 @@ def workers(options, directory):
         os.unlink(case.path)
 
 
-PARTS = {"walk": walk, "tables": tables, "inside": inside, "updates": updates, "workers": workers}
+PARTS = {"loss": loss, "walk": walk, "tables": tables, "inside": inside, "updates": updates, "workers": workers}
