@@ -51,7 +51,6 @@ class SharedText {
   }
   [[nodiscard]] bool empty() const { return block_ == nullptr; }
   [[nodiscard]] std::size_t size() const { return block_ == nullptr ? 0 : block_->size; }
-  [[nodiscard]] bool is_same_as(const SharedText& other) const { return block_ == other.block_; }
 
   friend bool operator==(const SharedText& one, const SharedText& other) {
     return one.block_ == other.block_ || one.view() == other.view();

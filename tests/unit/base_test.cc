@@ -106,7 +106,6 @@ TEST(Result, CarriesKindAndSentence) {
 TEST(SharedText, ItsCopiesAreTheSameBytes) {
   const SharedText drop = "drop";
   SharedText copy = drop;
-  EXPECT_TRUE(copy.is_same_as(drop));
   EXPECT_EQ(copy.view().data(), drop.view().data());
   const SharedText& same = copy;
   copy = same;
@@ -120,7 +119,7 @@ TEST(SharedText, ItsCopiesAreTheSameBytes) {
 
 TEST(SharedText, ComparesAsItsWordsDo) {
   EXPECT_EQ(SharedText("arp"), SharedText("arp"));
-  EXPECT_FALSE(SharedText("arp").is_same_as(SharedText("arp")));
+  EXPECT_NE(SharedText("arp").view().data(), SharedText("arp").view().data());
   EXPECT_LT(SharedText(), SharedText("a"));
   EXPECT_LT(SharedText("a"), SharedText("ab"));
   EXPECT_GT(SharedText("b"), SharedText("ab"));
