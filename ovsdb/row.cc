@@ -53,12 +53,13 @@ T take_raw(const std::uint8_t*& in) {
   return value;
 }
 
-std::string take_string(const std::uint8_t*& in) {
+std::string_view take_text(const std::uint8_t*& in) {
   const std::size_t size = take_number(in);
-  std::string text(reinterpret_cast<const char*>(in), size);
+  const std::string_view text(reinterpret_cast<const char*>(in), size);
   in += size;
   return text;
 }
+std::string take_string(const std::uint8_t*& in) { return std::string(take_text(in)); }
 
 Uuid take_uuid(const std::uint8_t*& in) { return Uuid(take_raw<std::array<std::uint8_t, 16>>(in)); }
 
@@ -137,6 +138,10 @@ std::optional<bool> Value::boolean() const {
 std::optional<std::string> Value::string() const {
   const std::uint8_t* in = only(packed_, kString);
   return in == nullptr ? std::nullopt : std::optional(take_string(in));
+}
+std::optional<std::string_view> Value::text() const {
+  const std::uint8_t* in = only(packed_, kString);
+  return in == nullptr ? std::nullopt : std::optional(take_text(in));
 }
 std::optional<Uuid> Value::uuid() const {
   const std::uint8_t* in = only(packed_, kUuid);

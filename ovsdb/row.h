@@ -38,6 +38,7 @@ class Value {
   [[nodiscard]] std::optional<double> real() const;
   [[nodiscard]] std::optional<bool> boolean() const;
   [[nodiscard]] std::optional<std::string> string() const;
+  [[nodiscard]] std::optional<std::string_view> text() const;  // string() in place
   [[nodiscard]] std::optional<Uuid> uuid() const;
   [[nodiscard]] std::set<std::string> string_set() const { return datum().string_set(); }
   [[nodiscard]] std::set<std::int64_t> integer_set() const { return datum().integer_set(); }

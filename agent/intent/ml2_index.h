@@ -1,11 +1,12 @@
 // Ml2Index: which rows of the ML2 database belong together: what the rows' own references do not say backwards.
 //
-// Where in the walk: read_network() finds the rows of one network by it; Ml2Reading keeps it beside the rows.
+// Where in the walk: read_own_ports() and read_neighbours() find the rows of one network by it; Ml2Reading keeps it beside the rows.
 // Threading: one owner.
 // Failure: a row that refers to nothing is found under the zero UUID.
 // What it does not do: no rows of its own: UUIDs only, which the reader looks up.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -25,7 +26,7 @@ struct OtherHost {
 
   friend bool operator==(const OtherHost&, const OtherHost&) = default;
 };
-using OtherHosts = std::map<std::string, OtherHost>;
+using OtherHosts = std::map<std::string, OtherHost, std::less<>>;
 // All hosts but the one named `own`; of two rows of one name the last.
 [[nodiscard]] OtherHosts other_hosts(const ovsdb::Ml2Rows& rows, const std::string& own);
 

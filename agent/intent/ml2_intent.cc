@@ -119,28 +119,38 @@ Result<Port> read_port(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const 
                       socket == binding.vif_details.end() ? "missing" : text::printable(socket->second), expected));
     }
   }
-  auto pairs = read_address_pairs(rows, row, *mac);
+  auto pairs = read_address_pairs(rows, row.allowed_address_pairs, *mac);
   if (!pairs) return forward_error(pairs);
   port.allowed_address_pairs = std::move(*pairs);
   return port;
 }
 
 // The bound ports of a network, those of other hosts too.
-std::map<Uuid, BoundPort> bound_ports(const ovsdb::Ml2Rows& rows, const Ml2Index& index,
-                                      const std::map<Uuid, const ovsdb::Ml2Binding*>& bindings) {
-  std::map<Uuid, BoundPort> ports;
-  for (const auto& [id, binding] : bindings) {
-    if (binding->status != "ACTIVE" || !binding->segment || binding->host.empty()) continue;
-    const ovsdb::Ml2Port& row = rows.ports.at(binding->port);
-    const auto [at, added] =
-        ports.emplace(row.uuid, BoundPort{&row, binding, Mac::parse(text::lower(row.mac_address)), {}});
-    if (!added) continue;
-    for (const Uuid& ip : referrers(index.port_fixed_ips, row.uuid)) {
-      if (const auto address = IpAddress::parse(rows.fixed_ips.at(ip).ip_address)) {
-        at->second.addresses.push_back(*address);
+BoundPorts bound_ports(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const Uuid& network) {
+  BoundPorts ports;
+  for (const Uuid& id : referrers(index.network_ports, network)) {
+    for (const Uuid& binding_id : referrers(index.port_bindings, id)) {
+      const ovsdb::Ml2Binding& binding = rows.bindings.at(binding_id);
+      if (binding.status != "ACTIVE" || !binding.segment || binding.host.empty()) continue;
+      const ovsdb::Ml2Port& row = rows.ports.at(id);
+      BoundPort port{.id = id,
+                     .name = row.name,
+                     .status = row.status,
+                     .device_owner = row.device_owner,
+                     .port_security_enabled = row.port_security_enabled,
+                     .allowed_address_pairs = row.allowed_address_pairs,
+                     .host = binding.host,
+                     .segment = *binding.segment,
+                     .mac = Mac::parse(text::lower(row.mac_address)),
+                     .addresses = {}};
+      for (const Uuid& ip : referrers(index.port_fixed_ips, id)) {
+        if (const auto address = IpAddress::parse(rows.fixed_ips.at(ip).ip_address))
+          port.addresses.push_back(*address);
       }
+      std::sort(port.addresses.begin(), port.addresses.end());
+      ports.push_back(std::move(port));
+      break;
     }
-    std::sort(at->second.addresses.begin(), at->second.addresses.end());
   }
   return ports;
 }
@@ -284,12 +294,16 @@ void write_host(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeRe
 
 }  // namespace
 
-NetworkIntent read_network(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node,
-                           const Uuid& network) {
+NetworkIntent read_own_ports(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node,
+                             const Uuid& network) {
   NetworkIntent here;
   std::map<Uuid, const ovsdb::Ml2Binding*> bindings;
   for (const Uuid& port : referrers(index.network_ports, network)) {
-    for (const Uuid& id : referrers(index.port_bindings, port)) bindings.emplace(id, &rows.bindings.at(id));
+    if (!rows.ports.contains(port)) continue;
+    for (const Uuid& id : referrers(index.port_bindings, port)) {
+      const auto binding = rows.bindings.find(id);
+      if (binding != rows.bindings.end()) bindings.emplace(id, &binding->second);
+    }
   }
   for (const auto& [uuid, binding] : bindings) {
     if (binding->host != node.host || binding->status != "ACTIVE") continue;
@@ -311,8 +325,6 @@ NetworkIntent read_network(const ovsdb::Ml2Rows& rows, const Ml2Index& index, co
                         "anew)");
     }
   }
-  if (here.segments.empty()) return here;  // what others have of it is none of ours
-  read_neighbours(rows, index, node, network, bound_ports(rows, index, bindings), here);
   return here;
 }
 
@@ -326,7 +338,10 @@ Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node) {
   Intent intent{.node = node, .complete = true};
   const Ml2Index index = index_of(rows, node.host);
   for (const auto& [network, ports] : index.network_ports) {
-    NetworkIntent here = read_network(rows, index, node, network);
+    NetworkIntent here = read_own_ports(rows, index, node, network);
+    if (!here.segments.empty()) {  // else what others have of it is none of ours
+      read_neighbours(rows, index, node, network, bound_ports(rows, index, network), here);
+    }
     intent.ports.merge(here.ports);
     intent.refused.merge(here.refused);
     intent.remote.merge(here.remote);

@@ -22,10 +22,11 @@ namespace ml2::intent {
 
 // The part of the database that concerns `node.host`. `complete` is true in the result.
 [[nodiscard]] Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node);
-// Its parts: what one network's rows say, which depends on them and on the hosts only; and what the hosts say, into
-// `intent.vteps` and `intent.problems`.
-[[nodiscard]] NetworkIntent read_network(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node,
-                                         const Uuid& network);
+// Its parts: what one network's rows say, which depends on them and on the hosts only: the ports bound here (of `rows`
+// those of other hosts may be missing) and their segments, to which read_neighbours() adds the rest if there are any;
+// and what the hosts say, into `intent.vteps` and `intent.problems`.
+[[nodiscard]] NetworkIntent read_own_ports(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node,
+                                           const Uuid& network);
 void read_hosts(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, Intent& intent);
 
 struct HostStamp {

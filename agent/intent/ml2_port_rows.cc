@@ -1,7 +1,12 @@
 #include "agent/intent/ml2_port_rows.h"
 
+#include <algorithm>
 #include <map>
 #include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "datapath/base/text.h"
 
 namespace ml2::intent {
 namespace {
@@ -26,6 +31,17 @@ void type_row(const Ml2PortRows::Packed& packed, const Uuid& uuid, std::map<Uuid
   if (const auto found = packed.find(uuid); found != packed.end()) {
     rows.emplace(uuid, ovsdb::read_ml2_row<T>(*found->second));
   }
+}
+
+std::string_view text_of(const ovsdb::Row& row, std::string_view column) {
+  return row.column(column).text().value_or(std::string_view());
+}
+
+// referrers() where their order does not matter.
+const std::vector<Uuid>& listed(const Ml2Index::Referrers& of, const Uuid& row) {
+  static const std::vector<Uuid> kNone;
+  const auto found = of.find(row);
+  return found == of.end() ? kNone : found->second;
 }
 
 }  // namespace
@@ -67,6 +83,51 @@ void Ml2PortRows::type(const Uuid& port, const Ml2Index& index, ovsdb::Ml2Rows& 
   const auto row = rows.ports.find(port);
   if (row == rows.ports.end()) return;
   for (const Uuid& pair : row->second.allowed_address_pairs) type_row(address_pairs_, pair, rows.address_pairs);
+}
+
+void Ml2PortRows::type_own(const Uuid& network, const std::string& host, const Ml2Index& index,
+                           ovsdb::Ml2Rows& rows) const {
+  for (const Uuid& port : listed(index.network_ports, network)) {
+    const auto here = [&](const Uuid& binding) { return text_of(*bindings_.at(binding), "host") == host; };
+    if (std::ranges::any_of(listed(index.port_bindings, port), here)) type(port, index, rows);
+  }
+}
+
+BoundPorts Ml2PortRows::bound(const Uuid& network, const Ml2Index& index, ovsdb::Ml2Rows& rows) const {
+  BoundPorts ports;
+  for (const Uuid& id : referrers(index.network_ports, network)) {
+    const ovsdb::Row* binding = nullptr;
+    for (const Uuid& other : listed(index.port_bindings, id)) {
+      const ovsdb::Row& row = *bindings_.at(other);
+      if (text_of(row, "status") != "ACTIVE" || row.column("segment").empty() || text_of(row, "host").empty())
+        continue;
+      if (binding == nullptr || row.uuid < binding->uuid) binding = &row;
+    }
+    if (binding == nullptr) continue;
+    const ovsdb::Row& row = *ports_.at(id);
+    BoundPort port{.id = id,
+                   .name = text_of(row, "name"),
+                   .status = text_of(row, "status"),
+                   .device_owner = text_of(row, "device_owner"),
+                   .port_security_enabled = row.column("port_security_enabled").boolean().value_or(true),
+                   .allowed_address_pairs = {},
+                   .host = text_of(*binding, "host"),
+                   .segment = binding->column("segment").uuid().value_or(Uuid()),
+                   .mac = Mac::parse(text::lower(text_of(row, "mac_address"))),
+                   .addresses = {}};
+    if (const ovsdb::Value pairs = row.column("allowed_address_pairs"); !pairs.empty()) {
+      port.allowed_address_pairs = pairs.uuid_set();
+      for (const Uuid& pair : port.allowed_address_pairs) type_row(address_pairs_, pair, rows.address_pairs);
+    }
+    for (const Uuid& ip : listed(index.port_fixed_ips, id)) {
+      if (const auto address = IpAddress::parse(text_of(*fixed_ips_.at(ip), "ip_address"))) {
+        port.addresses.push_back(*address);
+      }
+    }
+    std::sort(port.addresses.begin(), port.addresses.end());
+    ports.push_back(std::move(port));
+  }
+  return ports;
 }
 
 }  // namespace ml2::intent

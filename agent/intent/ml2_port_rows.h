@@ -1,16 +1,19 @@
 // Ml2PortRows: the rows of the ML2 database that come with every port, of whatever host: packed as the snapshot has them.
 //
 // Where in the walk: Ml2Reading keeps them: what a row that changes was before, and what a network's part of the intent is
-//   made of. A node sees ten times more ports of others than it has, so they are typed only while a network is read.
+//   made of. A node sees ten times more ports of others than it has: its own are typed while their network is read, of
+//   the others' rows is read in place what concerns this node.
 // Threading: one owner.
 // Failure: a row that is not there is left out.
 // What it does not do: rows of networks, subnets, segments and hosts, which are few.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <unordered_map>
 
 #include "agent/intent/ml2_index.h"
+#include "agent/intent/ml2_remote.h"
 #include "datapath/base/uuid.h"
 #include "ovsdb/ml2_rows.h"
 #include "ovsdb/row.h"
@@ -32,6 +35,10 @@ class Ml2PortRows {
   [[nodiscard]] const Packed& fixed_ips() const { return fixed_ips_; }
   // Typed: one port with all that refers to it and that it refers to, into `rows`.
   void type(const Uuid& port, const Ml2Index& index, ovsdb::Ml2Rows& rows) const;
+  // The same for the ports of a network that have a binding on `host`.
+  void type_own(const Uuid& network, const std::string& host, const Ml2Index& index, ovsdb::Ml2Rows& rows) const;
+  // The network's ports that are bound, wherever; their address pairs typed into `rows`. Valid until read().
+  [[nodiscard]] BoundPorts bound(const Uuid& network, const Ml2Index& index, ovsdb::Ml2Rows& rows) const;
 
  private:
   template <class T>

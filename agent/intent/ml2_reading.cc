@@ -174,8 +174,12 @@ void Ml2Reading::drop_problem(const std::string& sentence, IntentChanges& change
 void Ml2Reading::read_networks(const Networks& networks, IntentChanges& changes) {
   std::vector<std::pair<Uuid, NetworkIntent>> read;
   for (const Uuid& network : networks) {
-    for (const Uuid& port : referrers(index_.network_ports, network)) port_rows_.type(port, index_, rows_);
-    read.emplace_back(network, read_network(rows_, index_, node_, network));
+    port_rows_.type_own(network, node_.host, index_, rows_);
+    NetworkIntent here = read_own_ports(rows_, index_, node_, network);
+    if (!here.segments.empty()) {
+      read_neighbours(rows_, index_, node_, network, port_rows_.bound(network, index_, rows_), here);
+    }
+    read.emplace_back(network, std::move(here));
     rows_.ports.clear();
     rows_.bindings.clear();
     rows_.fixed_ips.clear();

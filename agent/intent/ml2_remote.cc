@@ -13,8 +13,8 @@
 namespace ml2::intent {
 namespace {
 
-std::string name_of(const ovsdb::Ml2Port& port) {
-  return port.name.empty() ? port.uuid.to_string() : text::printable(port.name, 60);
+std::string name_of(const Uuid& port, std::string_view name) {
+  return name.empty() ? port.to_string() : text::printable(name, 60);
 }
 
 std::string name_of_network(const ovsdb::Ml2Rows& rows, const Uuid& network) {
@@ -25,12 +25,30 @@ std::string name_of_network(const ovsdb::Ml2Rows& rows, const Uuid& network) {
 
 // Which of two ports keeps what both have: the lower one.
 std::tuple<bool, bool, Uuid> rank(const BoundPort& port) {
-  return {port.row->status != "ACTIVE", port.row->status == "ERROR", port.row->uuid};
+  return {port.status != "ACTIVE", port.status == "ERROR", port.id};
+}
+
+template <class T>
+bool has_twice(std::vector<T>& values) {
+  std::sort(values.begin(), values.end());
+  return std::adjacent_find(values.begin(), values.end()) != values.end();
+}
+
+// Whether any MAC or address is there twice.
+bool may_have_twins(const BoundPorts& ports) {
+  std::vector<Mac> macs;
+  std::vector<IpAddress> addresses;
+  for (const BoundPort& port : ports) {
+    if (port.mac) macs.push_back(*port.mac);
+    addresses.insert(addresses.end(), port.addresses.begin(), port.addresses.end());
+  }
+  return has_twice(macs) || has_twice(addresses);
 }
 
 // Ports that may not be wired as another port of the network has their MAC or one of their addresses, and why.
-std::map<Uuid, std::string> find_twins(const std::map<Uuid, BoundPort>& ports) {
+std::map<Uuid, std::string> find_twins(const BoundPorts& ports) {
   std::map<Uuid, std::string> twins;
+  if (!may_have_twins(ports)) return twins;
   const auto settle = [&](const BoundPort*& owner, const BoundPort& other, const std::string& what,
                           const char* option) {
     if (owner == nullptr || owner == &other) {
@@ -39,19 +57,19 @@ std::map<Uuid, std::string> find_twins(const std::map<Uuid, BoundPort>& ports) {
     }
     const BoundPort& loser = rank(*owner) < rank(other) ? other : *owner;
     if (&loser == owner) owner = &other;
-    twins.emplace(loser.row->uuid,
+    twins.emplace(loser.id,
                   fmt::format("{} is that of port {} on host {}, too, which keeps it; give this port another (ml2ctl "
                               "port set {} {})",
-                              what, name_of(*owner->row), text::printable(owner->binding->host, 60),
-                              loser.row->uuid.to_string(), option));
+                              what, name_of(owner->id, owner->name), text::printable(owner->host, 60),
+                              loser.id.to_string(), option));
   };
   std::map<Mac, const BoundPort*> macs;
   std::map<IpAddress, const BoundPort*> addresses;
-  for (const auto& [id, port] : ports) {
+  for (const BoundPort& port : ports) {
     if (port.mac) settle(macs[*port.mac], port, "mac_address " + port.mac->to_string(), "--mac-address MAC");
   }
-  for (const auto& [id, port] : ports) {
-    if (twins.contains(id)) continue;
+  for (const BoundPort& port : ports) {
+    if (twins.contains(port.id)) continue;
     for (const IpAddress& address : port.addresses) {
       settle(addresses[address], port, "fixed IP " + address.to_string(), "--no-fixed-ip --fixed-ip ip-address=IP");
     }
@@ -65,23 +83,23 @@ struct Shared {
   std::set<Mac> macs;
 };
 
-Shared shared_of(const ovsdb::Ml2Rows& rows, const std::map<Uuid, BoundPort>& ports) {
+Shared shared_of(const ovsdb::Ml2Rows& rows, const BoundPorts& ports) {
   Shared shared;
-  for (const auto& [id, port] : ports) {
-    if (!port.mac || port.row->allowed_address_pairs.empty()) continue;
-    const auto pairs = read_address_pairs(rows, *port.row, *port.mac);
+  for (const BoundPort& port : ports) {
+    if (!port.mac || port.allowed_address_pairs.empty()) continue;
+    const auto pairs = read_address_pairs(rows, port.allowed_address_pairs, *port.mac);
     if (!pairs) continue;
     for (const AddressPair& pair : *pairs) {
       if (pair.mac != *port.mac) shared.macs.insert(pair.mac);
       const unsigned full = pair.network.address().is_v4() ? 32 : 128;
-      if (pair.network.prefix_length() == full) shared.addresses[pair.network.address()].insert(id);
+      if (pair.network.prefix_length() == full) shared.addresses[pair.network.address()].insert(port.id);
     }
   }
   return shared;
 }
 
 // The VTEP of the host of a port of `segment`; what does not fit is said.
-std::optional<IpAddress> vtep_of(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, const std::string& name,
+std::optional<IpAddress> vtep_of(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, std::string_view name,
                                  const Segment& segment, std::set<std::string>& problems) {
   const auto host = hosts.find(name);
   if (host == hosts.end()) return std::nullopt;
@@ -107,19 +125,19 @@ IpAddress link_local_of(const Mac& mac) {
                         m[3], m[4], m[5]});
 }
 
-bool is_router(const ovsdb::Ml2Port& port) {
+bool is_router(const BoundPort& port) {
   return port.device_owner.starts_with("network:router") || port.device_owner.starts_with("network:ha_router");
 }
 
 RemotePort remote_port(const BoundPort& port, const IpAddress& vtep, const Shared& shared,
                        const std::set<IpAddress>& gateways) {
-  RemotePort result{.mac = *port.mac, .vtep = vtep, .router = is_router(*port.row)};
+  RemotePort result{.mac = *port.mac, .vtep = vtep, .router = is_router(port)};
   for (const IpAddress& address : port.addresses) {
     if (gateways.contains(address)) result.router = true;
     // One that another port may take over is answered by whoever has it.
     const auto users = shared.addresses.find(address);
     const bool movable =
-        users != shared.addresses.end() && !(users->second.size() == 1 && users->second.contains(port.row->uuid));
+        users != shared.addresses.end() && !(users->second.size() == 1 && users->second.contains(port.id));
     if (!movable) result.answered.push_back(address);
   }
   if (result.router) result.answered.push_back(link_local_of(*port.mac));
@@ -139,10 +157,10 @@ std::set<IpAddress> gateways_of(const ovsdb::Ml2Rows& rows, const Ml2Index& inde
 
 }  // namespace
 
-Result<std::vector<AddressPair>> read_address_pairs(const ovsdb::Ml2Rows& rows, const ovsdb::Ml2Port& port,
+Result<std::vector<AddressPair>> read_address_pairs(const ovsdb::Ml2Rows& rows, const std::set<Uuid>& ids,
                                                     const Mac& own) {
   std::vector<AddressPair> pairs;
-  for (const Uuid& id : port.allowed_address_pairs) {
+  for (const Uuid& id : ids) {
     const auto row = rows.address_pairs.find(id);
     if (row == rows.address_pairs.end()) continue;
     AddressPair pair{.mac = own};
@@ -185,7 +203,7 @@ void find_same_endpoint(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, con
 }
 
 void read_neighbours(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node, const Uuid& network,
-                     const std::map<Uuid, BoundPort>& ports, NetworkIntent& here) {
+                     const BoundPorts& ports, NetworkIntent& here) {
   const std::set<IpAddress> gateways = node.nd_responder ? gateways_of(rows, index, network) : std::set<IpAddress>();
   if (node.l2_population) {
     for (const auto& [id, segment] : here.segments) {
@@ -198,18 +216,17 @@ void read_neighbours(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const No
     if (here.ports.erase(id) != 0) here.refused.insert_or_assign(id, reason);
   }
   const Shared shared = node.l2_population ? shared_of(rows, ports) : Shared();
-  for (const auto& [id, port] : ports) {
-    const auto segment = here.segments.find(*port.binding->segment);
-    if (port.binding->host == node.host || segment == here.segments.end()) continue;
+  for (const BoundPort& port : ports) {
+    const auto segment = here.segments.find(port.segment);
+    if (port.host == node.host || segment == here.segments.end()) continue;
     if (!is_tunnel(segment->second.type) || !node.tunnel_types.contains(segment->second.type)) continue;
-    const auto vtep = vtep_of(rows, index.hosts, port.binding->host, segment->second, here.problems);
+    const auto vtep = vtep_of(rows, index.hosts, port.host, segment->second, here.problems);
     // As the incumbent's: of ports that are wired; whether their agent lives now does not matter.
-    const bool wired = vtep && port.mac && port.row->status == "ACTIVE" && !twins.contains(id);
+    const bool wired = vtep && port.mac && port.status == "ACTIVE" && !twins.contains(port.id);
     if (!node.l2_population || !wired) continue;
     RemoteSegment& remote = here.remote[segment->second];
     remote.vteps.insert(*vtep);
-    remote.any_mac =
-        remote.any_mac || (!port.row->port_security_enabled && !port.row->device_owner.starts_with("network:"));
+    remote.any_mac = remote.any_mac || (!port.port_security_enabled && !port.device_owner.starts_with("network:"));
     remote.ports.push_back(remote_port(port, *vtep, shared, gateways));
   }
   for (auto& [segment, remote] : here.remote) {
@@ -233,13 +250,13 @@ std::string why_not_here(const ovsdb::Ml2Rows& rows, const Ml2Index& index, cons
     if (binding.status == "ACTIVE") elsewhere = binding.host;
   }
   if (elsewhere.empty()) {
-    return fmt::format("port {} is bound to no host; bind it (ml2ctl port set {} --host {})", name_of(row->second),
-                       port.to_string(), host);
+    return fmt::format("port {} is bound to no host; bind it (ml2ctl port set {} --host {})",
+                       name_of(port, row->second.name), port.to_string(), host);
   }
   return fmt::format(
       "port {} is bound to host {}, which keeps it; unplug it here, or move the port (ml2ctl port set "
       "{} --host {})",
-      name_of(row->second), text::printable(elsewhere, 60), port.to_string(), host);
+      name_of(port, row->second.name), text::printable(elsewhere, 60), port.to_string(), host);
 }
 
 }  // namespace ml2::intent

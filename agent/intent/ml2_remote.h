@@ -1,6 +1,6 @@
 // ml2_remote: what the rows of the ML2 database say of the other hosts of this node's networks. Pure.
 //
-// Where in the walk: read_network() calls it when the ports of a network that are bound here are known.
+// Where in the walk: after read_own_ports(), for a network that has ports here.
 // Threading: pure functions.
 // Failure: a row of another host that makes no sense is left out: that host says so. What does not fit between that
 //   host and this one becomes a sentence in Intent::problems.
@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/intent/ml2_index.h"
@@ -31,23 +32,29 @@ struct NetworkIntent {
   bool has_twins = false;  // a port has the MAC or an address of another
 };
 
-// The port's allowed_address_pairs; `own` is its MAC.
+// A port's allowed_address_pairs (rows of that table); `own` is its MAC.
 [[nodiscard]] Result<std::vector<AddressPair>> read_address_pairs(const ovsdb::Ml2Rows& rows,
-                                                                  const ovsdb::Ml2Port& port, const Mac& own);
+                                                                  const std::set<Uuid>& pairs, const Mac& own);
 
-// A port of the network, whichever host it is bound to.
+// A port of the network, whichever host it is bound to. Its texts are those of its rows, which outlive it.
 struct BoundPort {
-  const ovsdb::Ml2Port* row = nullptr;
-  const ovsdb::Ml2Binding* binding = nullptr;
-  std::optional<Mac> mac;
-  std::vector<IpAddress> addresses;  // sorted
+  Uuid id;
+  std::string_view name, status, device_owner;
+  bool port_security_enabled = true;
+  std::set<Uuid> allowed_address_pairs;
+  std::string_view host;
+  Uuid segment;                      // the Segment row
+  std::optional<Mac> mac;            // nullopt: not readable
+  std::vector<IpAddress> addresses;  // sorted; those that are readable
 };
+using BoundPorts = std::vector<BoundPort>;  // sorted by id, each once
 
 // Into `here`: remote, problems, and refusals of ports whose MAC or address another port of the network has. Of two
 // such ports the one that is wired keeps it, then the one that was not refused before, then the one with the lower id.
-// `ports`: those of the network that are bound, by their ids.
+// `ports`: those of the network that are bound. Of `rows` networks, subnets, hosts and endpoints are looked at, and the
+// ports' address pairs.
 void read_neighbours(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node, const Uuid& network,
-                     const std::map<Uuid, BoundPort>& ports, NetworkIntent& here);
+                     const BoundPorts& ports, NetworkIntent& here);
 // local_ip is another host's endpoint, too: into `problems`.
 void find_same_endpoint(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, const NodeConfig& node,
                         std::set<std::string>& problems);
