@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kFirstPause{100};
 constexpr std::chrono::milliseconds kLongestPause{30'000};
+constexpr std::chrono::milliseconds kReasonStands{1000};
 
 std::int64_t unix_seconds(WallTime time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
@@ -81,9 +82,37 @@ void Ml2DbSource::write_soon(const std::set<Uuid>& ports, bool host) {
   if (ports_due_) ports_due_->insert(ports.begin(), ports.end());
 }
 
+// The others of `ports`, which are to be written at once.
+std::set<Uuid> Ml2DbSource::put_off_reasons(const std::set<Uuid>& ports) {
+  std::set<Uuid> at_once;
+  for (const Uuid& port : ports) {
+    const auto report = report_->ports.find(port);
+    const bool stays_down =
+        report != report_->ports.end() && report->second.status == PortStatus::Down && reading_.is_down(port);
+    if (stays_down) {
+      put_off_.emplace(port, clock_.now() + kReasonStands);
+    } else {
+      put_off_.erase(port);
+      at_once.insert(port);
+    }
+  }
+  return at_once;
+}
+
+void Ml2DbSource::take_put_off(Monotonic now) {
+  std::set<Uuid> due;
+  std::erase_if(put_off_, [&](const auto& entry) {
+    if (now < entry.second) return false;
+    due.insert(entry.first);
+    return true;
+  });
+  if (!due.empty()) write_soon(due, false);
+}
+
 void Ml2DbSource::write() {
   if (!report_ || !read_ || database_.busy()) return;
   const Monotonic now = clock_.now();
+  take_put_off(now);
   if (now >= next_heartbeat_) write_due_ = host_due_ = true;
   if (!write_due_ || now < next_write_ || !database_.status().connected) return;
   const HostStamp stamp{.version = options_.version,
@@ -105,6 +134,7 @@ void Ml2DbSource::write() {
     for (const Uuid& port : *ports_due_) reading_.read_port(port, ports);
   } else {
     for (const auto& [port, said] : report_->ports) reading_.read_port(port, ports);
+    put_off_.clear();
   }
   const ovsdb::Transaction transaction =
       write_back(reading_.rows(), ports, options_.node, *report_, stamp, reading_.own_host(), host_due_);
@@ -142,7 +172,9 @@ void Ml2DbSource::wait() {
   database_.wait();
   if (!report_ || !read_ || database_.busy() || !database_.status().connected) return;
   const Monotonic now = clock_.now();
-  wake_at(write_due_ ? std::max(next_write_, now) : std::max(next_heartbeat_, next_write_), now);
+  Monotonic when = write_due_ ? now : next_heartbeat_;
+  for (const auto& [port, due] : put_off_) when = std::min(when, due);
+  wake_at(std::max({when, next_write_, now}), now);
 }
 
 void Ml2DbSource::report(NodeReport report, const std::map<Uuid, PortReport>& ports, const std::set<Uuid>* changed) {
@@ -153,11 +185,12 @@ void Ml2DbSource::report(NodeReport report, const std::map<Uuid, PortReport>& po
   const bool same_host = !all && *report_ == report;  // neither has ports now
   report_ = std::move(report);
   report_->ports = std::move(mine);
-  if (same_host && changed->empty()) return;
   if (all) {
     write_all_soon();
   } else {
-    write_soon(*changed, !same_host);
+    const std::set<Uuid> at_once = put_off_reasons(*changed);
+    if (same_host && at_once.empty()) return;
+    write_soon(at_once, !same_host);
   }
   write();
 }

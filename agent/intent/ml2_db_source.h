@@ -4,6 +4,8 @@
 // Threading: the thread of the poll loop only.
 // Failure: while the database is away the last intent stands, reports are kept and written when it is back. A
 //   transaction that fails is computed anew from the rows then there, with a growing pause (at most 30 s).
+//   A port on its way to ACTIVE has several reasons for being DOWN within milliseconds. The database is everybody's: a new
+//   reason alone is written when the port is still DOWN a second later; a new status at once.
 // What it does not do: no allocation and no binding (agent/ml2, by ml2ctl and ml2-server): it writes the row of its
 //   own host and the status of ports bound to it, nothing else.
 #pragma once
@@ -49,6 +51,8 @@ class Ml2DbSource final : public IntentSource {
   void write();
   void write_all_soon();
   void write_soon(const std::set<Uuid>& ports, bool host);
+  [[nodiscard]] std::set<Uuid> put_off_reasons(const std::set<Uuid>& ports);
+  void take_put_off(Monotonic now);
 
   ovsdb::Database& database_;
   const Clock& clock_;
@@ -66,6 +70,7 @@ class Ml2DbSource final : public IntentSource {
   bool write_due_ = false;
   bool host_due_ = true;                     // the host's own row may differ from report_
   std::optional<std::set<Uuid>> ports_due_;  // ports whose rows may differ from report_; nullopt: any
+  std::map<Uuid, Monotonic> put_off_;        // ports of which only the reason differs: when it is written
   Monotonic next_write_{};                   // not before: after a failure
   Monotonic next_heartbeat_{};
   std::chrono::milliseconds pause_{0};

@@ -157,6 +157,11 @@ void Ml2Reading::read_port(const Uuid& port, std::map<Uuid, ovsdb::Ml2Port>& row
   if (row != port_rows_.ports().end()) rows.emplace(port, ovsdb::read_ml2_row<ovsdb::Ml2Port>(*row->second));
 }
 
+bool Ml2Reading::is_down(const Uuid& port) const {
+  const auto row = port_rows_.ports().find(port);
+  return row != port_rows_.ports().end() && row->second->column("status").text() == "DOWN";
+}
+
 std::string Ml2Reading::why_not_here(const Uuid& port) const {
   ovsdb::Ml2Rows rows;
   port_rows_.type(port, index_, rows);

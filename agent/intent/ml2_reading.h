@@ -41,6 +41,8 @@ class Ml2Reading {
   [[nodiscard]] const ovsdb::Ml2Rows& rows() const { return rows_; }
   // A port's row into `rows`, if it is there.
   void read_port(const Uuid& port, std::map<Uuid, ovsdb::Ml2Port>& rows) const;
+  // Whether a port's row is there and says DOWN.
+  [[nodiscard]] bool is_down(const Uuid& port) const;
   // IntentSource::why_not_here().
   [[nodiscard]] std::string why_not_here(const Uuid& port) const;
   // This host's own row; nullptr: not there, or not known.
