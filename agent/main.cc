@@ -13,6 +13,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -370,7 +372,14 @@ void Agent::loop(control::Notify& notify) {
 }
 
 void vlog_sink(std::string_view module, log::Level level, std::string_view text) {
-  ml2_vlog(std::string(module).c_str(), static_cast<int>(level), text.data(), static_cast<int>(text.size()));
+  // vlog looks through all of its modules for a name.
+  static thread_local std::map<std::string, vlog_module*, std::less<>> modules;
+  auto found = modules.find(module);
+  if (found == modules.end()) {
+    const std::string name(module);
+    found = modules.emplace(name, ml2_vlog_module(name.c_str())).first;
+  }
+  ml2_vlog(found->second, static_cast<int>(level), text.data(), static_cast<int>(text.size()));
 }
 
 int print_answer(const Result<std::string>& answer) {

@@ -107,7 +107,7 @@ void __wrap_vlog_rate_limit(const struct vlog_module* module, enum vlog_level le
   va_end(args);
 }
 
-static struct vlog_module* module_of(const char* name) {
+struct vlog_module* ml2_vlog_module(const char* name) {
   struct vlog_module* module = vlog_module_from_name(name);
   if (module == NULL) {
     // Lives as long as the process, as all vlog modules do.
@@ -124,13 +124,10 @@ static struct vlog_module* module_of(const char* name) {
   return module;
 }
 
-void ml2_vlog_module(const char* name) { module_of(name); }
-
-void ml2_vlog(const char* module, int level, const char* text, int length) {
+void ml2_vlog(struct vlog_module* module, int level, const char* text, int length) {
   static const enum vlog_level levels[] = {VLL_DBG, VLL_INFO, VLL_WARN, VLL_ERR};
-  struct vlog_module* m = module_of(module);
-  if (vlog_is_enabled(m, levels[level])) {
-    vlog(m, levels[level], "%.*s", length, text);
+  if (vlog_is_enabled(module, levels[level])) {
+    vlog(module, levels[level], "%.*s", length, text);
   }
 }
 

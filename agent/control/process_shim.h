@@ -21,10 +21,11 @@ struct ml2_log_setup {
 int ml2_process_init(const char* program, const char* version, const struct ml2_log_setup* setup);
 // After logrotate has moved the file; an errno value on failure.
 int ml2_vlog_reopen(void);
-// Registers a vlog module, so that `vlog/set NAME:...` knows it before its first line.
-void ml2_vlog_module(const char* name);
+// The vlog module of that name, made if need be (then `vlog/set NAME:...` knows it); it lives as long as the process.
+struct vlog_module;
+struct vlog_module* ml2_vlog_module(const char* name);
 // level: 0 debug, 1 info, 2 warning, 3 error.
-void ml2_vlog(const char* module, int level, const char* text, int length);
+void ml2_vlog(struct vlog_module* module, int level, const char* text, int length);
 // All modules to debug, or back to info, wherever lines go.
 void ml2_vlog_debug(int on);
 
