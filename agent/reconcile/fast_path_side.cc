@@ -4,10 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
+#include <string_view>
 #include <utility>
 
 #include "datapath/base/log.h"
 #include "datapath/base/poll_loop.h"
+#include "datapath/base/text.h"
 
 namespace ml2::reconcile {
 namespace {
@@ -53,6 +56,19 @@ std::vector<std::string> grouped(const std::vector<std::string>& sentences) {
   return result;
 }
 
+// Whose refusal a sentence is: "port 3: ...", "attachment of port 3 ...".
+std::optional<fp::PortId> port_of(const std::string& sentence) {
+  for (const auto& [begin, end] : {std::pair("port ", ':'), std::pair("attachment of port ", ' ')}) {
+    if (!sentence.starts_with(begin)) continue;
+    const std::size_t first = std::string_view(begin).size();
+    const auto number = text::to_int(sentence.substr(first, sentence.find(end, first) - first));
+    if (number && *number > 0 && *number <= std::numeric_limits<fp::PortId>::max()) {
+      return static_cast<fp::PortId>(*number);
+    }
+  }
+  return std::nullopt;
+}
+
 std::vector<unsigned> sorted(std::vector<unsigned> numbers) {
   std::sort(numbers.begin(), numbers.end());
   return numbers;
@@ -78,7 +94,8 @@ bool FastPathSide::run() {
   if (!outcome) return false;
   in_flight_ = false;
   const Monotonic now = clock_.now();
-  const std::vector<std::string> before = std::exchange(refused_, grouped(outcome->refused));
+  const std::vector<std::string> before = refused_;
+  refuse(grouped(outcome->refused));
   error_ = outcome->status ? std::string() : outcome->status.error().message;
   if (outcome->status && refused_.empty()) {
     back_off_.succeeded();
@@ -146,12 +163,16 @@ void FastPathSide::make_links(const nl::Batch& links) {
 
 void FastPathSide::resolve(const std::map<NextHop, bool>& next_hops) {
   const Monotonic now = clock_.now();
+  if (std::exchange(next_hops_looked_at_, true) && (!ask_next_ || now < *ask_next_)) return;
+  ask_next_.reset();
   std::erase_if(ask_at_, [&](const auto& entry) { return !next_hops.contains(entry.first); });
   for (const auto& [hop, known] : next_hops) {
     Monotonic& when = ask_at_.try_emplace(hop, now).first->second;
     if (!known) when = std::min(when, now + kAskAgain);
-    if (now < when) continue;
-    when = now + (known ? kAskStill : kAskAgain);
+    const bool due = now >= when;
+    if (due) when = now + (known ? kAskStill : kAskAgain);
+    ask_next_ = std::min(ask_next_.value_or(when), when);
+    if (!due) continue;
     // A link that has just gone is no fault: the next step finds another way, or none.
     const Status asked = kernel_.apply({{nl::ResolveNeighbour{.link = hop.link, .address = hop.address}}});
     if (!asked) log::debug("reconcile", "{}", asked.error().message);
@@ -165,7 +186,7 @@ void FastPathSide::apply(const Plan& plan, const DesiredFastPath& desired) {
     links_error_.clear();
   }
   if (plan.fast_path.empty() && !plan.fast_path_unread && !in_flight_) {
-    refused_.clear();  // nobody wants it any more
+    refuse({});  // nobody wants it any more
     error_.clear();
   }
   make_links(plan.links);
@@ -184,7 +205,7 @@ void FastPathSide::wait(const Plan& plan, bool in_sync) {
   if (!plan.links.empty()) wake_at(links_back_off_.until());
   if (!plan.fast_path.empty() && !in_flight_ && fast_path_->tables() != nullptr && !back_off_.due(now))
     wake_at(back_off_.until());
-  for (const auto& [hop, when] : ask_at_) wake_at(when);
+  if (ask_next_) wake_at(*ask_next_);
 }
 
 std::set<std::string> FastPathSide::problems(const FastPathConfig& wanted) const {
@@ -208,14 +229,26 @@ std::set<std::string> FastPathSide::problems(const FastPathConfig& wanted) const
   return sentences;
 }
 
-std::string FastPathSide::refusal_of(fp::PortId port) const {
-  if (port == 0) return {};
-  const std::string own = fmt::format("port {}: ", port);
-  const std::string attachment = fmt::format("attachment of port {} ", port);
+// Of the last update, instead of those of the one before.
+void FastPathSide::refuse(std::vector<std::string> sentences) {
+  refused_ = std::move(sentences);
+  std::map<fp::PortId, std::string> ports;
   for (const std::string& sentence : refused_) {
-    if (sentence.starts_with(own) || sentence.starts_with(attachment)) return "fast path: " + sentence;
+    if (const auto port = port_of(sentence)) ports.emplace(*port, "fast path: " + sentence);
   }
-  return {};
+  for (const auto* side : {&refused_ports_, &ports}) {
+    for (const auto& [port, reason] : *side) {
+      const auto before = refused_ports_.find(port);
+      const auto now = ports.find(port);
+      if (before == refused_ports_.end() || now == ports.end() || before->second != now->second) judged_.insert(port);
+    }
+  }
+  refused_ports_ = std::move(ports);
+}
+
+std::string FastPathSide::refusal_of(fp::PortId port) const {
+  const auto found = refused_ports_.find(port);
+  return found == refused_ports_.end() ? std::string() : found->second;
 }
 
 }  // namespace ml2::reconcile

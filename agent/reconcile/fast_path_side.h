@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/reconcile/back_off.h"
@@ -41,9 +42,15 @@ class FastPathSide {
   [[nodiscard]] std::string gate() const;
   // Whether it was read anew since seen().
   [[nodiscard]] bool changed() const { return enabled() && fast_path_->sequence() != seen_; }
+  // The records that may have changed since; nullopt: any.
+  [[nodiscard]] std::optional<fp::RecordKeys> changes() const {
+    return enabled() ? fast_path_->changes_since(seen_) : std::nullopt;
+  }
   void seen();
   [[nodiscard]] const fp::Tables* tables() const { return enabled() ? fast_path_->tables() : nullptr; }
 
+  // DesiredFastPath::next_hops is not what it was when apply() was called last.
+  void look_at_next_hops() { next_hops_looked_at_ = false; }
   void apply(const Plan& plan, const DesiredFastPath& desired);
   // Whether nothing is on its way to it; false while it has not been read.
   [[nodiscard]] bool idle() const { return !enabled() || (fast_path_->tables() != nullptr && !in_flight_); }
@@ -52,6 +59,8 @@ class FastPathSide {
   [[nodiscard]] std::set<std::string> problems(const FastPathConfig& wanted) const;
   // Why the fast path refused this port; empty when it did not.
   [[nodiscard]] std::string refusal_of(fp::PortId port) const;
+  // The ports of which that is another than at the last call.
+  [[nodiscard]] std::set<fp::PortId> take_judged() { return std::exchange(judged_, {}); }
   [[nodiscard]] fp::FastPathStatus status() const { return enabled() ? fast_path_->status() : fp::FastPathStatus(); }
 
  private:
@@ -59,6 +68,7 @@ class FastPathSide {
   void make_links(const nl::Batch& links);
   void resolve(const std::map<NextHop, bool>& next_hops);
   [[nodiscard]] bool stuck(const fp::Update& update) const;
+  void refuse(std::vector<std::string> sentences);
 
   fp::FastPath* fast_path_;
   nl::Kernel& kernel_;
@@ -71,10 +81,14 @@ class FastPathSide {
   BackOff back_off_;
   fp::Update last_;                   // that was sent last, while something of it was refused
   std::vector<std::string> refused_;  // of the last update; of addresses that have one reason, one sentence
-  std::string error_;                 // of the last update; empty when it went well
+  std::map<fp::PortId, std::string> refused_ports_;  // of these: the first for each port
+  std::set<fp::PortId> judged_;
+  std::string error_;  // of the last update; empty when it went well
   BackOff links_back_off_;
   std::string links_error_;
   std::map<NextHop, Monotonic> ask_at_;  // when the kernel is asked for it next
+  std::optional<Monotonic> ask_next_;    // the first of these
+  bool next_hops_looked_at_ = false;
 };
 
 }  // namespace ml2::reconcile

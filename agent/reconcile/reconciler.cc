@@ -150,15 +150,22 @@ bool Reconciler::kernel_changed() {
   if (!compiled_ || kernel == nullptr || intent == nullptr || !plan_.links.empty()) return true;
   if (addresses_of(*kernel) != facts_.host_addresses) return true;
   if (fast_path_.enabled()) {
-    gathered_ = gather_fast_path_facts(*intent, *kernel, fast_path_.tables(), desired().fast_path.ids);
-    if (*gathered_ != facts_.fast_path || has_to_make_links(desired(), *kernel)) return true;
+    read_fast_path({.kernel = true});
+    if (!fast_path_changes_.empty() || has_to_make_links(desired(), *kernel)) return true;
   }
   kernel_seen_ = seams_.kernel.sequence();
   return false;
 }
 
+void Reconciler::read_fast_path(FastPathReading::News news) {
+  fast_path_reading_.update({.intent = *seams_.source.intent(),
+                             .kernel = *seams_.kernel.snapshot(),
+                             .read_back = fast_path_.tables(),
+                             .given = desired().fast_path.ids},
+                            news, facts_.fast_path, fast_path_changes_);
+}
+
 bool Reconciler::inputs_changed() {
-  gathered_.reset();
   bool changed = !compiled_ || seams_.vswitch.sequence() != vswitch_seen_ ||
                  seams_.source.sequence() != source_seen_ || fast_path_.changed() || kernel_changed();
   for (auto& [name, bridge] : bridges_) {
@@ -213,12 +220,14 @@ void Reconciler::step() {
   ovsdb::VswitchChanges vswitch_changes;
   IntentChanges intent_changes;
   DesiredChanges desired_changes;
+  std::optional<fp::RecordKeys> record_changes = fp::RecordKeys{};
   if (recompile) {
+    const bool kernel_read = !compiled_ || seams_.kernel.sequence() != kernel_seen_;
     if (!compiled_ || seams_.vswitch.sequence() != vswitch_seen_) {
       vswitch_changes = vswitch_.update(*seams_.vswitch.snapshot(),
                                         compiled_ ? seams_.vswitch.changes_since(vswitch_seen_) : std::nullopt);
     }
-    if (!compiled_ || seams_.kernel.sequence() != kernel_seen_) addresses_ = addresses_of(*seams_.kernel.snapshot());
+    if (kernel_read) addresses_ = addresses_of(*seams_.kernel.snapshot());
     if (compiled_) {
       intent_changes = seams_.source.changes_since(source_seen_);
     } else {
@@ -230,22 +239,24 @@ void Reconciler::step() {
     const LocalVlans* moved = std::exchange(vlans_moved_, false) ? &desired().local_vlans : nullptr;
     FactsChanges facts_changes = update_facts(vswitch(), vswitch_changes, addresses_, moved, facts_);
     if (fast_path_.enabled()) {
-      FastPathFacts now = gathered_ ? *std::move(gathered_)
-                                    : gather_fast_path_facts(*seams_.source.intent(), *seams_.kernel.snapshot(),
-                                                             fast_path_.tables(), desired().fast_path.ids);
-      facts_changes.all = facts_changes.all || now != facts_.fast_path;
-      facts_.fast_path = std::move(now);
-      gathered_.reset();
+      record_changes = fast_path_.changes();
+      read_fast_path({.vteps = intent_changes.all,
+                      .kernel = kernel_read,
+                      .records = record_changes,
+                      .given = std::exchange(ids_moved_, FastPathIdKeys{})});
+      facts_changes.fast_path = std::exchange(fast_path_changes_, {});
     }
     fast_path_.seen();
     desired_changes = compiler_.update(*seams_.source.intent(), intent_changes, facts_, facts_changes, flows);
     vlans_moved_ = desired_changes.local_vlans;
+    ids_moved_ = desired_changes.all ? std::nullopt : std::optional(desired_changes.fast_path.ids);
+    if (desired_changes.all || desired_changes.fast_path.next_hops) fast_path_.look_at_next_hops();
     counters_.from_nothing = compiler_.from_nothing();
     compiled_ = true;
   }
-  plan_ = differ_.update(desired(), desired_changes, vswitch(), vswitch_changes, flows, flow_changes,
-                         fast_path_.enabled() ? fast_path_.tables() : nullptr,
-                         fast_path_.enabled() ? seams_.kernel.snapshot() : nullptr);
+  plan_ =
+      differ_.update(desired(), desired_changes, vswitch(), vswitch_changes, flows, flow_changes, fast_path_.tables(),
+                     std::move(record_changes), fast_path_.enabled() ? seams_.kernel.snapshot() : nullptr);
   find_repairs(recompile);
   if (recompile && undisturbed && !desired_changes.rows && !plan_.ovsdb.empty()) {
     rows_to_repair_ = count_row_repairs(vswitch_changes.new_rows, plan_.ovsdb);

@@ -12,6 +12,7 @@
 //
 // A step costs what has changed: each neighbour says what differs since the last step, and that goes along the walk:
 //   rows (VswitchReading) -> Facts (update_facts) -> Desired (Compiler) -> Plan (Differ) -> ports, marks, report.
+// The fast path's facts go beside (FastPathReading).
 // Each of these equals what is computed from nothing (tests/states hold them to it, and `recompute` asks it of a running
 // agent), and each starts from nothing when nobody knows what has changed.
 #pragma once
@@ -32,6 +33,7 @@
 #include "agent/reconcile/spoof_drops.h"
 #include "datapath/base/clock.h"
 #include "datapath/compile/compiler.h"
+#include "datapath/compile/fast_path_reading.h"
 #include "datapath/diff/differ.h"
 #include "datapath/diff/plan.h"
 #include "datapath/model/desired.h"
@@ -116,6 +118,7 @@ class Reconciler {
   [[nodiscard]] bool gate_open();
   [[nodiscard]] bool inputs_changed();
   [[nodiscard]] bool kernel_changed();
+  void read_fast_path(FastPathReading::News news);
   [[nodiscard]] std::string what_woke() const;
   void step();
   void find_repairs(bool recompiled);
@@ -146,8 +149,11 @@ class Reconciler {
   bool compiled_ = false;
 
   ovsdb::VswitchReading vswitch_;
-  std::set<IpAddress> addresses_;          // of this host
-  std::optional<FastPathFacts> gathered_;  // of what inputs_changed() has looked at; for the step that it asks for
+  std::set<IpAddress> addresses_;  // of this host
+  FastPathReading fast_path_reading_;
+  FastPathFactsChanges fast_path_changes_;  // of facts_, since the last step
+  std::optional<FastPathIdKeys> ids_moved_ =
+      FastPathIdKeys{};  // of desired(), that facts_ does not know; nullopt: any
   Facts facts_;
   bool vlans_moved_ = false;  // facts_.local_vlans is not desired().local_vlans yet
   Compiler compiler_;         // its flows are canonical
@@ -155,10 +161,11 @@ class Reconciler {
   Plan plan_;
   std::map<Uuid, intent::PortReport> port_reports_;
   std::size_t active_ports_ = 0;
-  std::set<Uuid> on_their_way_;         // ports that a step may find wired though their state is the same
-  std::set<std::string> marked_again_;  // interfaces whose marks were not right at the last step
-  bool all_judged_ = false;             // port_reports_ is of all ports
-  std::set<Uuid> judged_;               // at this step
+  std::set<Uuid> on_their_way_;                 // ports that a step may find wired though their state is the same
+  std::set<std::string> marked_again_;          // interfaces whose marks were not right at the last step
+  std::map<fp::PortId, Uuid> fast_path_ports_;  // whose ports of the fast path these are, or were
+  bool all_judged_ = false;                     // port_reports_ is of all ports
+  std::set<Uuid> judged_;                       // at this step
   // A problem is told (log, host row) when it has stood for kPatience: most are a port's way to its OpenFlow number.
   static constexpr std::chrono::milliseconds kPatience{1000};
   struct Since {

@@ -28,9 +28,11 @@ std::uint64_t Reconciler::spoofed_frames(const PortState& state) const {
 std::optional<std::set<Uuid>> Reconciler::judge_ports(const IntentChanges& intent_changes,
                                                       const DesiredChanges& desired_changes) {
   const Intent& intent = *seams_.source.intent();
-  // What the fast path refuses, it says port by port, whatever their states.
-  const bool all = !all_judged_ || intent_changes.all || desired_changes.all || fast_path_.enabled();
+  const bool all = !all_judged_ || intent_changes.all || desired_changes.all;
   judged_ = std::exchange(on_their_way_, {});
+  for (const fp::PortId port : fast_path_.take_judged()) {
+    if (const auto id = fast_path_ports_.find(port); id != fast_path_ports_.end()) judged_.insert(id->second);
+  }
   judged_.insert(intent_changes.ports.begin(), intent_changes.ports.end());
   judged_.insert(desired_changes.ports.begin(), desired_changes.ports.end());
   if (all) {
@@ -57,6 +59,7 @@ void Reconciler::judge_port(const Uuid& id, std::set<Uuid>& changed) {
       now->reason += (now->reason.empty() ? "" : "; ") + drops;
     }
   }
+  if (state != nullptr && state->fast_path_port != 0) fast_path_ports_[state->fast_path_port] = id;
   journal_.port(id, now ? &*now : nullptr, state);
   const bool is_active = now && now->status == intent::PortStatus::Active;
   if (was_active && !is_active) --active_ports_;

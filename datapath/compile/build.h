@@ -96,7 +96,7 @@ struct Build : Frame {
   const Intent& intent;
   const Facts& facts;
   Desired desired;
-  // Of the units, for what depends on all of them (fast_path.cc).
+  // Of the units, for the fast path's (fast_path_compiler.h).
   std::map<LocalVlanKey, LocalSegment> segments;
   std::set<Uuid> unplugged;  // ports that may be wired and have no interface on the integration bridge
 
@@ -162,7 +162,7 @@ void compile_responder_tables(Build& build);                                 // 
 // ports_tunnel.cc: whether a tunnel to this VTEP is wanted at all, and why it cannot be; empty when it can.
 [[nodiscard]] bool is_needed(const Intent& intent, const Vtep& vtep);
 
-// fast_path.cc: the segment's way to other hosts is the fast path's: Open vSwitch has none for it.
+// fast_path_frame.cc: the segment's way to other hosts is the fast path's: Open vSwitch has none for it.
 [[nodiscard]] bool fast_path_carries(const NodeConfig& node, NetworkType type, const std::string& physical_network);
 [[nodiscard]] inline bool fast_path_carries(const NodeConfig& node, const Segment& segment) {
   return fast_path_carries(node, segment.type, segment.physical_network);
@@ -213,7 +213,5 @@ void compile_segment(Build& build, const LocalSegment& local);
 void compile_segment_int(Build& build, const LocalSegment& local);   // flows_int.cc
 void compile_segment_tun(Build& build, const LocalSegment& local);   // flows_tun.cc
 void compile_segment_phys(Build& build, const LocalSegment& local);  // flows_phys.cc
-// What depends on all units: ml2-fastpath's tables.
-void compile_fast_path(Build& build);  // fast_path.cc
 
 }  // namespace ml2

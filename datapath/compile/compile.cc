@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "datapath/compile/build.h"
+#include "datapath/compile/fast_path_compiler.h"
 #include "datapath/openflow/cookie.h"
 
 namespace ml2 {
@@ -30,7 +31,7 @@ Desired compile(const Intent& intent, const Facts& facts) {
   for (const auto& [key, segment] : wiring.segments) {
     build.segments.emplace(key, LocalSegment{segment, wiring.vlans.at(key)});
   }
-  compile_fast_path(build);
+  FastPathCompiler().all(build, build.segments, build.desired);
   for (const auto& [key, local] : build.segments) compile_segment(build, local);
   return std::move(build.desired);
 }

@@ -27,8 +27,8 @@ namespace ml2 {
 // Facts of the OVSDB rows; `previous` is the last step's Desired::local_vlans, empty after a start.
 [[nodiscard]] Facts gather_facts(const ovsdb::Vswitch& vswitch, const std::set<IpAddress>& host_addresses,
                                  const LocalVlans& previous);
-// Brings `facts` up to date with `vswitch`, in which `changes` have happened: as gather_facts() would, at the price of
-// what has changed. `moved`: the last step's Desired::local_vlans where that step changed it (DesiredChanges), else nullptr.
+// Brings `facts`, Facts::fast_path apart, up to date with `vswitch`, in which `changes` have happened: as gather_facts()
+// would, at the price of what has changed. `moved`: the last step's Desired::local_vlans where that step changed it (DesiredChanges), else nullptr.
 FactsChanges update_facts(const ovsdb::Vswitch& vswitch, const ovsdb::VswitchChanges& changes,
                           const std::set<IpAddress>& host_addresses, const LocalVlans* moved, Facts& facts);
 

@@ -15,7 +15,7 @@ namespace {
 // What the frame may depend on: our own ports, and names that a tunnel port of ours could have.
 bool is_of_frame(const std::string& name, const InterfaceFact& fact) {
   constexpr std::array<std::string_view, 5> kTypes{"patch", "vxlan", "gre", "ip6gre", "geneve"};
-  if (fact.owned) return true;
+  if (fact.owned || name == kFastPathPatch) return true;
   return std::any_of(kTypes.begin(), kTypes.end(), [&](std::string_view type) {
     return fact.type == type || (name.size() > type.size() && name.starts_with(type) && name[type.size()] == '-');
   });
@@ -52,6 +52,10 @@ std::vector<std::string> differences(const Desired& one, const Desired& other) {
   compare("complete", one.complete, other.complete);
   compare("tunnel bridge", one.tunnel_bridge, other.tunnel_bridge);
   compare("local_ip", one.local_ip, other.local_ip);
+  compare("records of the fast path", one.fast_path.tables, other.fast_path.tables);
+  compare("ids of the fast path", one.fast_path.ids, other.fast_path.ids);
+  compare("next hops of the fast path", one.fast_path.next_hops, other.fast_path.next_hops);
+  compare("patch to the fast path", one.fast_path.patch, other.fast_path.patch);
   for (const auto& [bridge, flows] : one.flows) {
     const auto found = other.flows.find(bridge);
     if (found == other.flows.end() || found->second != flows) parts.push_back("flows of " + bridge);
@@ -95,9 +99,14 @@ void Compiler::compile_all(const Intent& intent, const Facts& facts, const Known
   const Claims claims = claims_of(build);
   const Wiring wiring = wiring_of(build, claims);
   build.desired.local_vlans = wiring.vlans;
-  // The fast path's tables depend on all units; and where two units write the same, their order counts.
-  const bool by_units = !intent.node.fast_path.enabled && compile_units(build, claims, wiring, known);
-  if (!by_units) {
+  for (const auto& [key, segment] : wiring.segments) {
+    build.segments.emplace(key, LocalSegment{segment, wiring.vlans.at(key)});
+  }
+  // Where two units write the same, their order counts.
+  const bool by_units = compile_units(build, claims, wiring, known);
+  if (by_units) {
+    fast_path_.all(build, build.segments, desired_);
+  } else {
     rejected_.clear();
     Desired whole = compile(intent, facts);
     const std::map<std::string, of::FlowSet> written = std::exchange(whole.flows, {});
@@ -111,8 +120,9 @@ void Compiler::compile_all(const Intent& intent, const Facts& facts, const Known
   }
   before_ = nullptr;
   frame_ = std::move(static_cast<Frame&>(build));
-  for (const auto& [segment, remote] : intent.remote) static_cast<void>(count_vteps(segment, remote.vteps));
-  regular_ = by_units && intent.complete && wiring.overruled.empty() && rejected_.empty();
+  std::set<IpAddress> ignored;
+  for (const auto& [segment, remote] : intent.remote) count_vteps(segment, remote.vteps, ignored);
+  regular_ = by_units && intent.complete && wiring.overruled.empty() && rejected_.empty() && fast_path_.regular();
 }
 
 bool Compiler::compile_units(Build& build, const Claims& claims, const Wiring& wiring, const Known& known) {
@@ -155,9 +165,12 @@ bool Compiler::update_some(const Intent& intent, const IntentChanges& intent_cha
   if (intent_changes.all || facts_changes.all || (facts_changes.settled && !frame_.unmapped.empty())) return false;
   std::set<Uuid> dirty = intent_changes.ports;
   std::set<LocalVlanKey> segments;
+  std::set<IpAddress> vteps;  // that concern the fast path
   if (!take_claims(intent.node, facts, facts_changes, dirty)) return false;
-  if (!take_remote(intent, intent_changes.remote, segments)) return false;
-  if (dirty.empty() && segments.empty()) return true;
+  if (!take_remote(intent, intent_changes.remote, segments, vteps)) return false;
+  if (!fast_path_.take_facts(facts_changes.fast_path, intent, facts, desired_.fast_path.ids, dirty, vteps))
+    return false;
+  if (dirty.empty() && segments.empty() && vteps.empty() && intent_changes.remote.empty()) return true;
 
   Build build(intent, facts, std::move(frame_));
   build.desired.waiting = desired_.waiting;
@@ -183,7 +196,11 @@ bool Compiler::update_some(const Intent& intent, const IntentChanges& intent_cha
     }
     remade.push_back({.id = {}, .unit = &use->second.unit, .next = take_unit(build)});
   }
+  const bool followed = follow_fast_path(
+      {.build = build, .segments = segments, .remote = intent_changes.remote, .vteps = std::move(vteps)}, remade,
+      changes);
   give_back();
+  if (!followed) return false;
   for (Remade& unit : remade) withdraw(unit, changes);
   for (Remade& unit : remade) {
     if (!install(unit, {}, changes)) return false;
@@ -297,37 +314,55 @@ bool Compiler::allocate(const Build& build, const std::set<LocalVlanKey>& segmen
   return true;
 }
 
+// The fast path's part; it also says of a port that it serves what that waits for.
+bool Compiler::follow_fast_path(FastPathCompiler::Work work, std::vector<Remade>& remade, DesiredChanges& changes) {
+  for (Remade& unit : remade) {
+    if (unit.id.is_zero()) continue;
+    const auto state = unit.next.port_states.find(unit.id);
+    work.ports.emplace(unit.id, state == unit.next.port_states.end() ? nullptr : &state->second);
+  }
+  work.local = [this](const LocalVlanKey& key) -> std::optional<LocalSegment> {
+    const auto use = uses_.find(key);
+    if (use == uses_.end() || use->second.ports.empty()) return std::nullopt;
+    return LocalSegment{use->second.segment, desired_.local_vlans.at(key)};
+  };
+  return fast_path_.some(work, desired_, changes.fast_path);
+}
+
 // What other hosts have of our networks; false: VTEPs have come or gone, and with them tunnel ports.
-bool Compiler::take_remote(const Intent& intent, const std::set<Segment>& remote, std::set<LocalVlanKey>& segments) {
+bool Compiler::take_remote(const Intent& intent, const std::set<Segment>& remote, std::set<LocalVlanKey>& segments,
+                           std::set<IpAddress>& vteps) {
   static const std::set<IpAddress> kNone;
   for (const Segment& segment : remote) {
     const auto now = intent.remote.find(segment);
-    if (!count_vteps(segment, now == intent.remote.end() ? kNone : now->second.vteps)) return false;
+    std::set<IpAddress> changed;
+    count_vteps(segment, now == intent.remote.end() ? kNone : now->second.vteps, changed);
+    if (!changed.empty() && !fast_path_carries(intent.node, segment.type, {})) return false;
+    vteps.merge(changed);
     const auto use = uses_.find(key_of(segment));
     if (use != uses_.end() && use->second.segment == segment) segments.insert(use->first);
   }
   return true;
 }
 
-bool Compiler::count_vteps(const Segment& segment, const std::set<IpAddress>& now) {
-  bool same = true;
+// Into `changed`: VTEPs that are the first or last time needed.
+void Compiler::count_vteps(const Segment& segment, const std::set<IpAddress>& now, std::set<IpAddress>& changed) {
   std::set<IpAddress>& before = remote_vteps_[segment];
   for (const IpAddress& vtep : now) {
-    if (!before.contains(vtep) && ++vtep_uses_[{segment.type, vtep}] == 1) same = false;
+    if (!before.contains(vtep) && ++vtep_uses_[{segment.type, vtep}] == 1) changed.insert(vtep);
   }
   for (const IpAddress& vtep : before) {
     if (now.contains(vtep)) continue;
     const auto uses = vtep_uses_.find({segment.type, vtep});
     if (--uses->second != 0) continue;
     vtep_uses_.erase(uses);
-    same = false;
+    changed.insert(vtep);
   }
   if (now.empty()) {
     remote_vteps_.erase(segment);
   } else {
     before = now;
   }
-  return same;
 }
 
 // Takes out what the unit has in desired_ and has no more, or otherwise; what stays as it is leaves `next`.

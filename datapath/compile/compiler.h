@@ -5,8 +5,8 @@
 //   other hosts have of a network makes those units anew that have it as an input; their flows are compared with what
 //   the unit had, and only those that differ are put through the codec. Any other change (the ini, bridges, patch and
 //   tunnel ports, addresses of the host, VTEPs, an intent that is not complete), and whatever is out of the ordinary (two
-//   networks with one segment, no VLAN left, two units that write one flow or row), makes everything anew; so does each
-//   such change where the fast path is enabled, whose tables depend on all units. No change makes nothing.
+//   networks with one segment, no VLAN left, two units that write one flow or row), makes everything anew. No change makes
+//   nothing. The fast path's units follow theirs (fast_path_compiler.h).
 // Threading: one owner.
 // Failure: a flow that the codec refuses is a bug of ours: it is left out and named in rejected().
 // What it does not do: no look at what is there; diff/ does.
@@ -25,6 +25,7 @@
 #include "datapath/base/result.h"
 #include "datapath/compile/build.h"
 #include "datapath/compile/compile.h"
+#include "datapath/compile/fast_path_compiler.h"
 #include "datapath/model/desired.h"
 #include "datapath/model/facts.h"
 #include "datapath/model/intent.h"
@@ -90,8 +91,10 @@ class Compiler {
                             DesiredChanges& changes);
   [[nodiscard]] bool allocate(const Build& build, const std::set<LocalVlanKey>& segments, DesiredChanges& changes);
   [[nodiscard]] bool take_remote(const Intent& intent, const std::set<Segment>& remote,
-                                 std::set<LocalVlanKey>& segments);
-  [[nodiscard]] bool count_vteps(const Segment& segment, const std::set<IpAddress>& now);
+                                 std::set<LocalVlanKey>& segments, std::set<IpAddress>& vteps);
+  void count_vteps(const Segment& segment, const std::set<IpAddress>& now, std::set<IpAddress>& changed);
+  [[nodiscard]] bool follow_fast_path(FastPathCompiler::Work work, std::vector<Remade>& remade,
+                                      DesiredChanges& changes);
   void withdraw(Remade& remade, DesiredChanges& changes);
   [[nodiscard]] bool install(Remade& remade, const Known& known, DesiredChanges& changes);
   [[nodiscard]] std::optional<std::pair<of::FlowKey, of::FlowBody>> canonical(const std::string& bridge,
@@ -109,6 +112,7 @@ class Compiler {
   std::map<Uuid, Claim> claims_;
   std::map<LocalVlanKey, Use> uses_;
   std::map<Carrier, LocalVlanKey> carriers_;
+  FastPathCompiler fast_path_;
   std::map<Segment, std::set<IpAddress>> remote_vteps_;                 // RemoteSegment::vteps
   std::map<std::pair<NetworkType, IpAddress>, std::size_t> vtep_uses_;  // in how many of these
 };

@@ -67,7 +67,9 @@ FactsChanges update_facts(const ovsdb::Vswitch& vswitch, const ovsdb::VswitchCha
   if (moved != nullptr) facts.local_vlans = *moved;
   if (changes.all || !same_bridges(facts, vswitch) || facts.iface_types != vswitch.iface_types ||
       facts.host_addresses != host_addresses) {
-    facts = gather_facts(vswitch, host_addresses, facts.local_vlans);
+    Facts now = gather_facts(vswitch, host_addresses, facts.local_vlans);
+    now.fast_path = std::move(facts.fast_path);
+    facts = std::move(now);
     result.all = true;
     return result;
   }

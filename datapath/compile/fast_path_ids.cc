@@ -14,82 +14,86 @@ std::uint32_t hash_of(std::string_view text) {  // FNV-1a: the same in every rel
   return hash;
 }
 
-// Starts where the hash says, so that a number that has become free is seldom given to somebody else soon.
-std::optional<std::uint16_t> free_number(std::set<std::uint16_t>& used, std::uint32_t hash, std::uint16_t last) {
+template <class Key>
+std::optional<std::uint16_t> number_for(const Key& key, std::uint32_t hash, std::uint16_t last,
+                                        const FastPathNumbers<Key>& known, FastPathNumbers<Key>& given) {
+  if (const auto number = given.of(key)) return number;
+  if (const auto number = known.of(key)) {
+    return given.give(key, *number) ? number : std::nullopt;
+  }
+  // Starts where the hash says, so that a number that has become free is seldom given to somebody else soon.
   for (std::uint32_t i = 0; i < last; ++i) {
     const auto number = static_cast<std::uint16_t>((std::uint64_t{hash} + i) % last + 1);
-    if (used.insert(number).second) return number;
+    if (known.holder(number) == nullptr && given.give(key, number)) return number;
   }
   return std::nullopt;
 }
 
 template <class Key>
-std::set<std::uint16_t> numbers(const std::map<Key, std::uint16_t>& ids) {
-  std::set<std::uint16_t> all;
-  for (const auto& [key, id] : ids) all.insert(id);
-  return all;
-}
-
-template <class Key>
-std::optional<std::uint16_t> number_for(const Key& key, std::uint32_t hash, std::uint16_t last,
-                                        const std::map<Key, std::uint16_t>& known,
-                                        std::map<Key, std::uint16_t>& given, std::set<std::uint16_t>& used) {
-  if (const auto found = given.find(key); found != given.end()) return found->second;
-  const auto before = known.find(key);
-  const auto number = before != known.end() ? std::optional(before->second) : free_number(used, hash, last);
-  if (number) given.emplace(key, *number);
-  return number;
-}
-
-template <class Key>
-void keep(const std::map<Key, std::uint16_t>& previous, std::map<Key, std::uint16_t>& known) {
-  std::set<std::uint16_t> used = numbers(known);
-  for (const auto& [key, id] : previous) {
-    if (!known.contains(key) && used.insert(id).second) known.emplace(key, id);
-  }
+FastPathNumbers<Key> known_numbers(const ReadNumbers<Key>& read, const std::set<Key>& keys,
+                                   const FastPathNumbers<Key>& given) {
+  FastPathNumbers<Key> known;
+  const auto add = [&](const Key& key) {
+    if (const auto number = read.known(key, given)) known.give(key, *number);
+  };
+  for (const Key& key : keys) add(key);
+  for (const auto& [key, number] : given.by_key()) add(key);
+  return known;
 }
 
 }  // namespace
 
-FastPathIdAllocation::FastPathIdAllocation(const FastPathIds& known)
-    : known_(known), ports_(numbers(known.ports)), segments_(numbers(known.segments)), vteps_(numbers(known.vteps)) {}
+std::uint32_t mark_of(const Segment& segment) {
+  const std::uint32_t mark = hash_of(fmt::format("{}/{}/{}/{}", segment.network.to_string(), to_string(segment.type),
+                                                 segment.physical_network, segment.segmentation_id));
+  return mark == 0 ? 1 : mark;  // 0 is no mark
+}
 
 std::optional<fp::PortId> FastPathIdAllocation::port(const std::string& device) {
-  return number_for(device, hash_of(device), kLastPort, known_.ports, given_.ports, ports_);
+  return number_for(device, hash_of(device), kLastPort, known_.ports, given_.ports);
 }
 
 std::optional<FastPathIdAllocation::SegmentNumber> FastPathIdAllocation::segment(const Segment& segment) {
-  std::uint32_t mark = hash_of(fmt::format("{}/{}/{}/{}", segment.network.to_string(), to_string(segment.type),
-                                           segment.physical_network, segment.segmentation_id));
-  // 0 is no mark; and two segments of one mark are told apart by the order in which they are asked for.
-  while (mark == 0 || given_.segments.contains(mark)) ++mark;
-  const auto id = number_for(mark, mark, kLast, known_.segments, given_.segments, segments_);
+  std::uint32_t mark = mark_of(segment);
+  // Two segments of one mark are told apart by the order in which they are asked for.
+  while (mark == 0 || given_.segments.of(mark)) ++mark;
+  const auto id = number_for(mark, mark, kLast, known_.segments, given_.segments);
   if (!id) return std::nullopt;
   return SegmentNumber{*id, mark};
 }
 
 std::optional<fp::VtepId> FastPathIdAllocation::vtep(const IpAddress& address) {
-  return number_for(address, hash_of(address.to_string()), kLast, known_.vteps, given_.vteps, vteps_);
+  return number_for(address, hash_of(address.to_string()), kLast, known_.vteps, given_.vteps);
 }
 
 std::string device_name(std::string_view devargs) { return std::string(devargs.substr(0, devargs.find(','))); }
 
-FastPathIds known_ids(const fp::Tables* read_back, const FastPathIds& previous) {
+std::optional<std::string> id_key_of(const fp::abi::Port& record) {
+  return device_name({record.devargs, ::strnlen(record.devargs, sizeof(record.devargs))});
+}
+std::optional<std::uint32_t> id_key_of(const fp::abi::Segment& record) {
+  return record.mark == 0 ? std::nullopt : std::optional(record.mark);
+}
+std::optional<IpAddress> id_key_of(const fp::abi::Vtep& record) {
+  return fp::address_of(record.remote, record.ipv6 != 0);
+}
+
+FastPathIds known_ids(const fp::Tables* read_back, const FastPathIds& given) {
   FastPathIds known;
-  if (read_back != nullptr) {
-    for (const auto& [id, port] : read_back->ports) {
-      known.ports.emplace(device_name({port.devargs, ::strnlen(port.devargs, sizeof(port.devargs))}), id);
-    }
-    for (const auto& [id, segment] : read_back->segments) {
-      if (segment.mark != 0) known.segments.emplace(segment.mark, id);
-    }
-    for (const auto& [id, vtep] : read_back->vteps) {
-      known.vteps.emplace(fp::address_of(vtep.remote, vtep.ipv6 != 0), id);
-    }
-  }
-  keep(previous.ports, known.ports);
-  keep(previous.segments, known.segments);
-  keep(previous.vteps, known.vteps);
+  static const fp::Tables kNone;
+  const fp::Tables& tables = read_back == nullptr ? kNone : *read_back;
+  for_each_id_kind(
+      [](const auto& table, const auto& before, auto& numbers) {
+        using Key = std::decay_t<decltype(numbers.by_key().begin()->first)>;
+        ReadNumbers<Key> read;
+        std::set<Key> keys;
+        for (const auto& [id, record] : table) {
+          const auto key = id_key_of(record);
+          read.read(id, key, before, keys);
+        }
+        numbers = known_numbers(read, keys, before);
+      },
+      tables, given, known);
   return known;
 }
 

@@ -112,8 +112,8 @@ class TunnelPorts {
       }
     }
     for (const Vtep& vtep : build_.intent.vteps) {
-      if (!node_.tunnel_types.contains(vtep.type) || !is_needed(build_.intent, vtep)) continue;
-      if (fast_path_carries(node_, vtep.type, {})) continue;
+      if (!node_.tunnel_types.contains(vtep.type) || fast_path_carries(node_, vtep.type, {})) continue;
+      if (!is_needed(build_.intent, vtep)) continue;
       const std::string object = fmt::format("vtep {} {}", to_string(vtep.type), vtep.address.to_string());
       if (usable_) {
         if (const std::string trouble_of_vtep = trouble_with(node_, build_.facts, vtep); !trouble_of_vtep.empty()) {

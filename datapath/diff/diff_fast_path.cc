@@ -3,7 +3,6 @@
 // Order is the fast path's own: an update is carried out whole, in an order in which no frame sees half of it.
 #include <fmt/format.h>
 
-#include "datapath/base/delta.h"
 #include "datapath/diff/diff.h"
 #include "datapath/diff/parts.h"
 
@@ -31,7 +30,8 @@ bool has_to_make_links(const Desired& desired, const nl::Snapshot& kernel) {
   return !plan.links.empty();
 }
 
-void diff_fast_path(const Desired& desired, const fp::Tables* fast_path, const nl::Snapshot* kernel, Plan& plan) {
+void diff_fast_path(const Desired& desired, const fp::Tables* fast_path, const nl::Snapshot* kernel,
+                    const fp::RecordKeys* suspects, Plan& plan, fp::RecordKeys* unsettled) {
   const DesiredFastPath& wanted = desired.fast_path;
   if (!wanted.enabled) return;
   if (wanted.patch && kernel != nullptr) make_patch(*kernel, plan);
@@ -40,19 +40,31 @@ void diff_fast_path(const Desired& desired, const fp::Tables* fast_path, const n
     plan.fast_path_unread = true;
     return;
   }
+  fp::RecordKeys all;
+  if (suspects == nullptr) fp::add_differences(wanted.tables, *fast_path, all);
+  fp::RecordKeys ignored;
   std::size_t kept = 0;
   fp::for_each_kind(
-      [&](fp::abi::Kind, const auto& want, const auto& have, auto& put, auto& remove) {
-        const auto changes = delta(want, have, [](const auto& w, const auto& h) { return fp::same(w, h); });
-        for (const auto& [key, record] : changes.add) put.emplace(key, record);
-        for (const auto& [key, record] : changes.change) put.emplace(key, record);
-        if (!desired.complete) {
-          kept += changes.remove.size();
-          return;
+      [&](fp::abi::Kind, const auto& keys, const auto& want, const auto& have, auto& put, auto& remove,
+          auto& differ) {
+        for (const auto& key : keys) {
+          const auto asked = want.find(key);
+          const auto there = have.find(key);
+          if (asked != want.end()) {
+            if (there != have.end() && fp::same(asked->second, there->second)) continue;
+            put.emplace(key, asked->second);
+          } else if (there == have.end()) {
+            continue;
+          } else if (desired.complete) {
+            remove.emplace(key, there->second);
+          } else {
+            ++kept;
+          }
+          differ.insert(key);
         }
-        for (const auto& [key, record] : changes.remove) remove.emplace(key, record);
       },
-      wanted.tables, *fast_path, plan.fast_path.put, plan.fast_path.remove);
+      suspects == nullptr ? all : *suspects, wanted.tables, *fast_path, plan.fast_path.put, plan.fast_path.remove,
+      unsettled == nullptr ? ignored : *unsettled);
   if (kept != 0) {
     plan.held.push_back(fmt::format("delete of {} records of the fast path: not until the intent is complete", kept));
   }

@@ -20,7 +20,8 @@ bool judges_learned(const of::FlowKey& key) {
 Plan Differ::update(const Desired& desired, const DesiredChanges& desired_changes, const ovsdb::Vswitch& vswitch,
                     const ovsdb::VswitchChanges& vswitch_changes,
                     const std::map<std::string, const of::FlowSet*>& flows, const FlowChanges& flow_changes,
-                    const fp::Tables* fast_path, const nl::Snapshot* kernel) {
+                    const fp::Tables* fast_path, std::optional<fp::RecordKeys> fast_path_changes,
+                    const nl::Snapshot* kernel) {
   Plan plan;
   const Sides sides{.desired = desired, .vswitch = vswitch, .flows = flows};
   Suspects suspects;
@@ -49,8 +50,26 @@ Plan Differ::update(const Desired& desired, const DesiredChanges& desired_change
   unsettled_.clear();
   diff_rows(sides, all_rows ? nullptr : &suspects, plan, &unsettled_);
   rows_read_ = vswitch.root.has_value();
-  diff_fast_path(desired, fast_path, kernel, plan);
+  follow_fast_path(desired, desired_changes, fast_path, std::move(fast_path_changes), kernel, plan);
   return plan;
+}
+
+void Differ::follow_fast_path(const Desired& desired, const DesiredChanges& desired_changes,
+                              const fp::Tables* fast_path, std::optional<fp::RecordKeys> changes,
+                              const nl::Snapshot* kernel, Plan& plan) {
+  std::optional<fp::RecordKeys> suspects;
+  if (!desired_changes.all && fast_path_read_ && changes) {
+    suspects = std::move(changes);
+    fp::for_each_kind(
+        [](fp::abi::Kind, auto& keys, const auto& before, const auto& desired_now) {
+          keys.insert(before.begin(), before.end());
+          keys.insert(desired_now.begin(), desired_now.end());
+        },
+        *suspects, unsettled_records_, desired_changes.fast_path.records);
+  }
+  unsettled_records_ = {};
+  diff_fast_path(desired, fast_path, kernel, suspects ? &*suspects : nullptr, plan, &unsettled_records_);
+  fast_path_read_ = fast_path != nullptr && desired.fast_path.enabled;
 }
 
 void Differ::suspect_flows(const std::string& name, const Sides& sides, const DesiredChanges& desired_changes,

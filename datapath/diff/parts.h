@@ -33,8 +33,10 @@ struct Suspects {
 // `suspects`: nullptr for all. diff_rows() puts the names of ports that are not as they shall be into `unsettled`.
 void diff_flows(const Sides& sides, const Suspects* suspects, Plan& plan);
 void diff_rows(const Sides& sides, const Suspects* suspects, Plan& plan, std::set<std::string>* unsettled = nullptr);
-// `fast_path`, `kernel`: as in Actual.
-void diff_fast_path(const Desired& desired, const fp::Tables* fast_path, const nl::Snapshot* kernel, Plan& plan);
+// `fast_path`, `kernel`: as in Actual. `suspects`: the records that may not be as they shall be, nullptr for all; the keys of
+// those that are not go into `unsettled`.
+void diff_fast_path(const Desired& desired, const fp::Tables* fast_path, const nl::Snapshot* kernel,
+                    const fp::RecordKeys* suspects, Plan& plan, fp::RecordKeys* unsettled = nullptr);
 
 // The cookie under which the incumbent agent left its flows on a bridge; nullopt when there are none, or ours have
 // replaced them.

@@ -51,6 +51,8 @@ class FastPath {
   [[nodiscard]] virtual const Tables* tables() const = 0;
   // Grows whenever tables() changes, also from and to nullptr.
   [[nodiscard]] virtual std::uint64_t sequence() const = 0;
+  // Records that may differ between tables() of number `sequence` and the present ones; nullopt: any.
+  [[nodiscard]] virtual std::optional<RecordKeys> changes_since(std::uint64_t sequence) const = 0;
 
   // Sends `update`. Fails as Transient when one is in flight or tables() is nullptr (nothing was sent then).
   virtual Status commit(const Update& update) = 0;

@@ -224,8 +224,8 @@ void SocketFastPath::read_next() {
   rounds_ = 0;
   asked_ = Asked::Nothing;
   ask_at_ = ml2_time_msec() + ask_every_.count();
-  if (changed_ || !readable_) ++sequence_;
-  changed_ = false;
+  if (!is_empty(changed_) || !readable_) log_.add(++sequence_, changed_);
+  changed_ = {};
   readable_ = true;
   if (done_) outcome_ = std::move(done_);
   done_.reset();
@@ -248,16 +248,17 @@ void SocketFastPath::take_records(const abi::Header& header, std::span<const std
   status_.records_read += header.count;
   deadline_ = ml2_time_msec() + kPatienceMsec;
   if (header.last == 0) return;
+  Tables before;  // of this kind alone
   for_each_kind(
-      [&](abi::Kind kind, auto& table, auto& fresh) {
+      [&](abi::Kind kind, auto& table, const auto& fresh, auto& old) {
         if (kind != header.kind) return;
         abi::Digest sum;
         for (const auto& [key, record] : fresh) abi::add(sum, abi::digest(record));
         digests_[index(kind)] = sum;
-        table = std::move(fresh);
+        old = std::exchange(table, fresh);
       },
-      tables_, fresh_);
-  changed_ = true;
+      tables_, fresh_, before);
+  add_differences(before, fresh_, changed_);
   unread_.erase(unread_.begin());
   read_next();
 }
@@ -265,15 +266,17 @@ void SocketFastPath::take_records(const abi::Header& header, std::span<const std
 // The update as if nothing of it had been refused; where that is wrong, the digests say so.
 void SocketFastPath::remember(const Update& update) {
   if (update.full) {
+    add_differences(tables_, {}, changed_);
     digests_ = {};
     tables_ = {};
   }
   for_each_kind(
-      [this](abi::Kind kind, auto& table, const auto& remove, const auto& put) {
+      [this](abi::Kind kind, auto& table, auto& changed, const auto& remove, const auto& put) {
         abi::Digest& sum = digests_[index(kind)];
         for (const auto& [key, record] : remove) {
           const auto old = table.find(key);
           if (old == table.end()) continue;
+          changed.insert(key);
           abi::subtract(sum, abi::digest(old->second));
           table.erase(old);
         }
@@ -282,10 +285,10 @@ void SocketFastPath::remember(const Update& update) {
           if (!added) abi::subtract(sum, abi::digest(place->second));
           abi::add(sum, abi::digest(record));
           place->second = record;
+          changed.insert(key);
         }
       },
-      tables_, update.remove, update.put);
-  changed_ = true;
+      tables_, changed_, update.remove, update.put);
 }
 
 void SocketFastPath::take_done(std::span<const std::uint8_t> body) {

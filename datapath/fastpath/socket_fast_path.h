@@ -21,6 +21,7 @@
 
 #include "datapath/base/unique_fd.h"
 #include "datapath/fastpath/fast_path.h"
+#include "datapath/fastpath/table_log.h"
 #include "dpdk/abi/packet.h"
 
 namespace ml2::fp {
@@ -34,6 +35,9 @@ class SocketFastPath final : public FastPath {
   void wait() override;
   [[nodiscard]] const Tables* tables() const override { return readable_ ? &tables_ : nullptr; }
   [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
+  [[nodiscard]] std::optional<RecordKeys> changes_since(std::uint64_t sequence) const override {
+    return log_.since(sequence);
+  }
   Status commit(const Update& update) override;
   [[nodiscard]] bool busy() const override { return asked_ != Asked::Nothing; }
   [[nodiscard]] std::optional<UpdateOutcome> take_outcome() override;
@@ -75,12 +79,13 @@ class SocketFastPath final : public FastPath {
   Digests digests_{};  // of tables_, kept as they change
   bool readable_ = false;
   std::uint64_t sequence_ = 0;
+  TableLog log_;
 
   std::string rows_;                      // of the answer to "show", so far
   Digests told_{};                        // what the fast path said last
   std::vector<abi::Kind> unread_;         // kinds to read; the first is being read
   Tables fresh_;                          // what has come of it
-  bool changed_ = false;                  // tables_ is not what it was at the last sequence_
+  RecordKeys changed_;                    // of tables_, since the last sequence_
   int rounds_ = 0;                        // of reading, since the digests agreed last
   Update update_;                         // in flight
   std::string refusal_;                   // of the whole update

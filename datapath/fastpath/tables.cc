@@ -87,6 +87,32 @@ bool operator==(const Tables& a, const Tables& b) {
   return equal;
 }
 
+bool is_empty(const RecordKeys& keys) {
+  bool empty = true;
+  for_each_kind([&empty](abi::Kind, const auto& changed) { empty = empty && changed.empty(); }, keys);
+  return empty;
+}
+
+void add_differences(const Tables& a, const Tables& b, RecordKeys& keys) {
+  for_each_kind(
+      [](abi::Kind, const auto& left, const auto& right, auto& changed) {
+        auto l = left.begin();
+        auto r = right.begin();
+        while (l != left.end() || r != right.end()) {
+          if (r == right.end() || (l != left.end() && l->first < r->first)) {
+            changed.insert((l++)->first);
+          } else if (l == left.end() || r->first < l->first) {
+            changed.insert((r++)->first);
+          } else {
+            if (!same(l->second, r->second)) changed.insert(l->first);
+            ++l;
+            ++r;
+          }
+        }
+      },
+      a, b, keys);
+}
+
 Digests digests_of(const Tables& tables) {
   Digests sums{};
   for_each_kind(

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -82,6 +83,20 @@ struct Tables {
   [[nodiscard]] std::size_t size() const;  // records of all kinds
 };
 
+// Keys of records, by kind, in lists of whichever sort.
+template <template <class...> class List>
+struct KeysOf {
+  List<PortId> ports;
+  List<SegmentId> segments;
+  List<PairKey> attachments;
+  List<VtepId> vteps;
+  List<PairKey> floods;
+  List<BytesKey> allowed;
+  List<FdbKey> fdb;
+  List<NeighbourKey> neighbours;
+};
+using RecordKeys = KeysOf<std::set>;
+
 // Calls visit(kind, table of each argument) for one kind after the other, in the order in which a reader wants them: what
 // others refer to comes first.
 template <class Visit, class... AnyTables>
@@ -108,6 +123,9 @@ void Tables::put(const Record& record) {
 }
 
 [[nodiscard]] bool operator==(const Tables& a, const Tables& b);
+[[nodiscard]] bool is_empty(const RecordKeys& keys);
+// Adds to `keys` those of what only one of the two has, or the other otherwise.
+void add_differences(const Tables& a, const Tables& b, RecordKeys& keys);
 
 using Digests = std::array<abi::Digest, abi::kKinds>;
 [[nodiscard]] Digests digests_of(const Tables& tables);

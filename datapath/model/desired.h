@@ -111,8 +111,7 @@ struct DesiredChanges {
   std::set<std::string> vifs;
   std::set<Uuid> ports;      // in port_states
   bool local_vlans = false;  // in them; known also when `all`
-
-  [[nodiscard]] bool empty() const { return !all && flows.empty() && vifs.empty() && ports.empty(); }
+  FastPathChanges fast_path;
 };
 
 // Port.other_config and external_ids key by which a fresh agent knows a patch or tunnel port as ours.

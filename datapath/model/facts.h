@@ -58,8 +58,9 @@ struct FactsChanges {
   bool settled = false;  // Facts::settled
   // Names of Interfaces that are new, changed or gone, each with what it was before (nullopt: it was not there).
   std::map<std::string, std::optional<InterfaceFact>> interfaces;
+  FastPathFactsChanges fast_path;
 
-  [[nodiscard]] bool empty() const { return !all && !settled && interfaces.empty(); }
+  [[nodiscard]] bool empty() const { return !all && !settled && interfaces.empty() && fast_path.empty(); }
 };
 
 }  // namespace ml2

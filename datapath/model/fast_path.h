@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -41,13 +42,62 @@ struct FastPathConfig {  // [fastpath]
   friend bool operator==(const FastPathConfig&, const FastPathConfig&) = default;
 };
 
+// Which number stands for what: each key has one, and no two the same.
+template <class Key>
+class FastPathNumbers {
+ public:
+  [[nodiscard]] std::optional<std::uint16_t> of(const Key& key) const {
+    const auto found = by_key_.find(key);
+    return found == by_key_.end() ? std::nullopt : std::optional(found->second);
+  }
+  // Whose the number is; nullptr: nobody's.
+  [[nodiscard]] const Key* holder(std::uint16_t number) const {
+    const auto found = by_number_.find(number);
+    return found == by_number_.end() ? nullptr : &found->second;
+  }
+  // false: the key has a number already, or the number a holder.
+  bool give(const Key& key, std::uint16_t number) {
+    if (by_key_.contains(key) || !by_number_.emplace(number, key).second) return false;
+    by_key_.emplace(key, number);
+    return true;
+  }
+  void take(const Key& key) {
+    const auto found = by_key_.find(key);
+    if (found == by_key_.end()) return;
+    by_number_.erase(found->second);
+    by_key_.erase(found);
+  }
+  [[nodiscard]] const std::map<Key, std::uint16_t>& by_key() const { return by_key_; }
+
+  friend bool operator==(const FastPathNumbers& a, const FastPathNumbers& b) { return a.by_key_ == b.by_key_; }
+
+ private:
+  std::map<Key, std::uint16_t> by_key_;
+  std::map<std::uint16_t, Key> by_number_;
+};
+
 struct FastPathIds {
-  std::map<std::string, fp::PortId> ports;          // by the device's name
-  std::map<std::uint32_t, fp::SegmentId> segments;  // by mark
-  std::map<IpAddress, fp::VtepId> vteps;            // by address
+  FastPathNumbers<std::string> ports;       // by the device's name
+  FastPathNumbers<std::uint32_t> segments;  // by mark
+  FastPathNumbers<IpAddress> vteps;         // by address
 
   friend bool operator==(const FastPathIds&, const FastPathIds&) = default;
 };
+// Those of which the number may be another.
+struct FastPathIdKeys {
+  std::set<std::string> ports;
+  std::set<std::uint32_t> segments;
+  std::set<IpAddress> vteps;
+
+  [[nodiscard]] bool empty() const { return ports.empty() && segments.empty() && vteps.empty(); }
+};
+// Calls visit(what each argument has of it) for ports, segments and VTEPs.
+template <class Visit, class... Ids>
+void for_each_id_kind(Visit visit, Ids&... ids) {
+  visit(ids.ports...);
+  visit(ids.segments...);
+  visit(ids.vteps...);
+}
 
 // Where the kernel sends packets for a VTEP.
 struct NextHop {
@@ -77,12 +127,29 @@ struct FastPathFacts {
   friend bool operator==(const FastPathFacts&, const FastPathFacts&) = default;
 };
 
+// What differs between the facts of two steps.
+struct FastPathFactsChanges {
+  FastPathIdKeys ids;
+  std::set<std::string> links;
+  std::set<IpAddress> next_hops;  // by VTEP
+  bool underlay = false;
+
+  [[nodiscard]] bool empty() const { return ids.empty() && links.empty() && next_hops.empty() && !underlay; }
+};
+
 struct DesiredFastPath {
   bool enabled = false;
   fp::Tables tables;
   FastPathIds ids;                    // into the next step's Facts
   std::map<NextHop, bool> next_hops;  // the kernel shall keep their MACs; true: it knows it
   bool patch = false;                 // the pair of devices between br-int and the fast path is needed
+};
+
+// What differs between what two steps desire of it.
+struct FastPathChanges {
+  fp::RecordKeys records;
+  FastPathIdKeys ids;
+  bool next_hops = false;
 };
 
 // That pair: on the integration bridge, and the fast path's end.

@@ -8,16 +8,20 @@
 //   diff/N            diff() of what is desired and the same in the switches
 //   diff-empty/N      diff() against switches without flows
 //   one-port/N        a port more, by changes: facts, Compiler and Differ
+//   one-port-fastpath/N   the same with all ports on the fast path: also its facts, and the step in which its records have
+//                         been read back
 //   codec/1           one flow through the codec
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "datapath/compile/compiler.h"
+#include "datapath/compile/fast_path_reading.h"
 #include "datapath/diff/diff.h"
 #include "datapath/diff/differ.h"
 #include "datapath/openflow/codec.h"
@@ -39,16 +43,27 @@ IpAddress ip_of(std::uint8_t net, unsigned number) {
 
 // A node at work: what is asked, what is there, and what comes of it.
 struct Node {
-  explicit Node(unsigned ports) : networks(std::max(1U, ports / 5)) {
+  explicit Node(unsigned ports, bool on_fast_path = false) : networks(std::max(1U, ports / 5)) {
     State base = base_state();
     intent = base.intent;
     addresses = base.addresses;
     NodeConfig& node = intent.node;
     node.anti_spoofing = node.l2_population = node.arp_responder = true;
     node.bridge_mappings.clear();
+    if (on_fast_path) {
+      node.fast_path.enabled = true;
+      node.fast_path.tunnel_device = "net_up";
+      const IfIndex nic = *IfIndex::make(1);
+      kernel.put(nl::Link{.index = nic, .name = "eth0", .mac = mac_of(3, 1), .mtu = 1600, .up = true});
+      kernel.put(nl::Address{.link = nic, .address = *node.local_ip, .prefix_length = 8});
+      kernel.routes.insert(nl::Route{.dst = IpNetwork::parse("172.0.0.0/8").value(), .oif = nic});
+    }
     const unsigned hosts = std::min(500U, std::max(1U, ports / 2));
     for (unsigned i = 0; i < hosts; ++i) {
       intent.vteps.insert(Vtep{NetworkType::Vxlan, ip_of(172, i + 1), 0, fmt::format("far{}", i)});
+      if (on_fast_path) {
+        kernel.put(nl::Neighbour{.link = *IfIndex::make(1), .address = ip_of(172, i + 1), .mac = mac_of(4, i)});
+      }
     }
     for (unsigned i = 0; i < ports; ++i) add_port(i);
     for (unsigned i = 0; i < std::min(10000U, 10 * ports); ++i) {
@@ -61,24 +76,36 @@ struct Node {
       std::sort(remote.ports.begin(), remote.ports.end(), [](const auto& a, const auto& b) { return a.mac < b.mac; });
     }
     turn();  // the bridges
-    for (unsigned i = 0; i < ports; ++i) plug(i);
+    for (unsigned i = 0; i < ports && !on_fast_path; ++i) plug(i);
     for (int i = 0; i < 8; ++i) turn();
   }
 
+  // The names of devices have the beginning of an id.
+  [[nodiscard]] static Uuid id_of(unsigned i) {
+    std::array<std::uint8_t, 16> bytes = uuid_of(i + 1).bytes();
+    std::copy(bytes.end() - 4, bytes.end(), bytes.begin());
+    return Uuid(bytes);
+  }
   [[nodiscard]] Segment segment(unsigned i) const { return vxlan(1000000 + i % networks, i % networks + 1); }
   void add_port(unsigned i) {
-    Port port{.id = uuid_of(i + 1), .segment = segment(i), .mac = mac_of(1, i)};
+    Port port{.id = id_of(i), .segment = segment(i), .mac = mac_of(1, i)};
     port.fixed_ips = {ip_of(10, i)};
+    port.vhost_user = intent.node.fast_path.enabled;
     intent.ports.insert_or_assign(port.id, port);
   }
   void plug(unsigned i) {
-    ovs.add_port("br-int", fmt::format("tap{}", i), "", {}, {{"iface-id", uuid_of(i + 1).to_string()}});
+    ovs.add_port("br-int", fmt::format("tap{}", i), "", {}, {{"iface-id", id_of(i).to_string()}});
   }
   void turn() {
     ovs.settle();
     const ovsdb::Vswitch rows = ovs.vswitch();
-    desired = compile(intent, gather_facts(rows, addresses, desired.local_vlans));
-    const Plan plan = diff(desired, ovs.actual());
+    Facts facts = gather_facts(rows, addresses, desired.local_vlans);
+    facts.fast_path = gather_fast_path_facts(intent, kernel, &tables, desired.fast_path.ids);
+    desired = compile(intent, facts);
+    Actual actual = ovs.actual();
+    actual.fast_path = &tables;
+    const Plan plan = diff(desired, actual);
+    fp::carry_out(plan.fast_path, tables);
     ovs.commit(plan.ovsdb);
     for (const auto& [bridge, bundle] : plan.bundles) ovs.commit(bridge, bundle);
     ovs.settle();
@@ -87,14 +114,16 @@ struct Node {
   unsigned networks;
   Intent intent;
   std::set<IpAddress> addresses;
+  nl::Snapshot kernel;
   OvsModel ovs;
+  fp::Tables tables;
   Desired desired;
 };
 
-Node& node_of(std::int64_t ports) {
-  static std::map<std::int64_t, std::unique_ptr<Node>> nodes;
-  auto& node = nodes[ports];
-  if (node == nullptr) node = std::make_unique<Node>(static_cast<unsigned>(ports));
+Node& node_of(std::int64_t ports, bool on_fast_path = false) {
+  static std::map<std::pair<std::int64_t, bool>, std::unique_ptr<Node>> nodes;
+  auto& node = nodes[{ports, on_fast_path}];
+  if (node == nullptr) node = std::make_unique<Node>(static_cast<unsigned>(ports), on_fast_path);
   return *node;
 }
 
@@ -146,9 +175,9 @@ void one_port(benchmark::State& state) {
   const std::string name = fmt::format("tap{}", number);
   for (auto _ : state) {
     node.add_port(number);
-    asked.ports.insert(uuid_of(number + 1));
+    asked.ports.insert(Node::id_of(number));
     ovsdb::InterfaceRow interface { .uuid = uuid_of(0xfffffff0), .name = name };
-    interface.external_ids = {{"iface-id", uuid_of(number + 1).to_string()}};
+    interface.external_ids = {{"iface-id", Node::id_of(number).to_string()}};
     interface.ofport = 60000;
     ovsdb::PortRow port{.uuid = uuid_of(0xfffffff1), .name = name, .interfaces = {interface.uuid}};
     rows.interfaces.emplace(name, interface);
@@ -160,8 +189,8 @@ void one_port(benchmark::State& state) {
     benchmark::DoNotOptimize(plan);
 
     state.PauseTiming();
-    node.intent.ports.erase(uuid_of(number + 1));
-    asked.ports.insert(uuid_of(number + 1));
+    node.intent.ports.erase(Node::id_of(number));
+    asked.ports.insert(Node::id_of(number));
     rows.interfaces.erase(name);
     rows.ports.erase(name);
     rows.interface_port.erase(name);
@@ -170,6 +199,62 @@ void one_port(benchmark::State& state) {
     benchmark::DoNotOptimize(step({{"br-int", std::set<of::FlowKey>{}}, {"br-tun", std::set<of::FlowKey>{}}}));
     state.ResumeTiming();
   }
+}
+
+// The steps of one port of the fast path: it is asked for; its records have been read back.
+void one_port_fast_path(benchmark::State& state) {
+  Node& node = node_of(state.range(0), true);
+  const auto number = static_cast<unsigned>(state.range(0));
+  Compiler compiler([](const of::FlowKey& key, const of::FlowBody& body) { return std::pair(key, body); });
+  Differ differ;
+  FastPathReading reading;
+  const ovsdb::Vswitch rows = node.ovs.vswitch();
+  const std::map<std::string, const of::FlowSet*> flows = node.ovs.actual().flows;
+  Facts facts = gather_facts(rows, node.addresses, {});
+  FactsChanges changes;
+  changes.all = true;
+  std::optional<FastPathIdKeys> ids_moved;
+  std::optional<fp::RecordKeys> records;
+  const auto step = [&](IntentChanges asked, const Differ::FlowChanges& flow_changes) {
+    reading.update({node.intent, node.kernel, &node.tables, compiler.desired().fast_path.ids},
+                   {.vteps = asked.all, .records = records, .given = ids_moved}, facts.fast_path, changes.fast_path);
+    const DesiredChanges desired_changes = compiler.update(node.intent, asked, facts, changes);
+    ids_moved = desired_changes.all ? std::nullopt : std::optional(desired_changes.fast_path.ids);
+    if (desired_changes.local_vlans) facts.local_vlans = compiler.desired().local_vlans;
+    changes = {};
+    return differ.update(compiler.desired(), desired_changes, rows, {}, flows, flow_changes, &node.tables, records);
+  };
+  const auto carry_out = [&](const fp::Update& update) {
+    fp::carry_out(update, node.tables);
+    records.emplace();
+    fp::add_differences(update.put, {}, *records);
+    fp::add_differences(update.remove, {}, *records);
+  };
+  const Differ::FlowChanges none{{"br-int", std::set<of::FlowKey>{}}, {"br-tun", std::set<of::FlowKey>{}}};
+  IntentChanges all;
+  all.all = true;
+  step(all, {});
+  IntentChanges one;
+  one.ports.insert(Node::id_of(number));
+  carry_out({});
+  step({}, none);
+  const std::uint64_t before = compiler.from_nothing();
+  const auto both_steps = [&] {
+    const fp::Update update = step(one, none).fast_path;
+    if (update.empty()) state.SkipWithError("nothing is sent");
+    carry_out(update);
+    if (!step({}, none).fast_path.empty()) state.SkipWithError("the records that were read back are others");
+  };
+  for (auto _ : state) {
+    node.add_port(number);
+    both_steps();
+
+    state.PauseTiming();
+    node.intent.ports.erase(Node::id_of(number));
+    both_steps();
+    state.ResumeTiming();
+  }
+  if (compiler.from_nothing() != before) state.SkipWithError("compiled from nothing");
 }
 
 void codec(benchmark::State& state) {
@@ -213,6 +298,7 @@ int main(int argc, char** argv) {
   add("diff", diff_all, sizes);
   add("diff-empty", diff_empty, sizes);
   add("one-port", one_port, sizes);
+  add("one-port-fastpath", one_port_fast_path, {100, 1000});
   add("codec", codec, {0});
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;

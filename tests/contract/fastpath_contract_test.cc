@@ -98,6 +98,52 @@ TEST_P(FastPathContract, ADeltaChangesWhatItNamesAndAFullUpdateTakesTheRestAway)
   EXPECT_TRUE(tables() == less);
 }
 
+// By the changes that it tells, whoever looks now and then comes to the same tables.
+TEST_P(FastPathContract, ItTellsWhichRecordsHaveChanged) {
+  Tables followed = tables();
+  std::uint64_t seen = client_->sequence();
+  const auto follow = [&] {
+    const std::optional<RecordKeys> keys = client_->changes_since(seen);
+    ASSERT_TRUE(keys);
+    const Tables now = tables();
+    for_each_kind(
+        [](abi::Kind, const auto& changed, const auto& from, auto& to) {
+          for (const auto& key : changed) {
+            to.erase(key);
+            if (const auto found = from.find(key); found != from.end()) to.insert(*found);
+          }
+        },
+        *keys, now, followed);
+    seen = client_->sequence();
+    EXPECT_TRUE(followed == now);
+  };
+  carry_out_by(*client_, {.full = true, .put = two_ports()});
+  follow();
+  Update delta;
+  delta.put.put(abi::Segment{.id = 5, .drop_unknown = 1, .vni = 1000, .mark = 0xfeed});
+  delta.put.put(abi::Attachment{.port = 1, .segment = 77});  // refused
+  delta.remove.put(abi::Fdb{.mac = {0x02, 0, 0, 0, 0, 1}, .segment = 5});
+  carry_out_by(*client_, delta);
+  EXPECT_EQ(client_->changes_since(seen)->segments, std::set<SegmentId>{5});
+  EXPECT_TRUE(client_->changes_since(seen)->ports.empty());
+  follow();
+
+  const auto other = rig_->open();
+  ASSERT_TRUE(until(*other, [&] { return other->tables() != nullptr; }));
+  Update elsewhere;
+  elsewhere.put.put(abi::Segment{.id = 9, .vni = 9});
+  carry_out_by(*other, elsewhere);
+  ASSERT_TRUE(until(*client_, [&] { return tables().segments.contains(9); }));
+  follow();
+  // Over a restart, also for a reader that has not looked meanwhile.
+  rig_->stop();
+  ASSERT_TRUE(until(*client_, [&] { return client_->tables() == nullptr; }));
+  rig_->start();
+  ASSERT_TRUE(until(*client_, [&] { return client_->tables() != nullptr; }));
+  follow();
+  EXPECT_TRUE(is_empty(*client_->changes_since(seen)));
+}
+
 TEST_P(FastPathContract, WhatIsRefusedIsNamedAndTheRestIsThere) {
   Tables wanted = two_ports();
   wanted.put(port(3, "net_nosuch,x=1"));

@@ -122,7 +122,7 @@ UpdateOutcome FakeFastPathProcess::apply(const Update& update) {
 
 void FakeFastPath::run() {
   if (!process_.alive()) {
-    if (tables_) ++sequence_;
+    if (tables_) note(*tables_, {});
     tables_.reset();
     status_.connected = false;
     status_.error = "nobody answers";
@@ -151,8 +151,14 @@ void FakeFastPath::run() {
   Tables now = process_.tables();
   if (tables_ && *tables_ == now) return;
   status_.records_read += now.size();
+  note(tables_ ? *tables_ : Tables(), now);
   tables_ = std::move(now);
-  ++sequence_;
+}
+
+void FakeFastPath::note(const Tables& before, const Tables& now) {
+  RecordKeys keys;
+  add_differences(before, now, keys);
+  log_.add(++sequence_, keys);
 }
 
 void FakeFastPath::wait() {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "datapath/fastpath/fast_path.h"
+#include "datapath/fastpath/table_log.h"
 
 namespace ml2::fp {
 
@@ -59,16 +60,22 @@ class FakeFastPath final : public FastPath {
   void wait() override;
   [[nodiscard]] const Tables* tables() const override { return tables_ ? &*tables_ : nullptr; }
   [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
+  [[nodiscard]] std::optional<RecordKeys> changes_since(std::uint64_t sequence) const override {
+    return log_.since(sequence);
+  }
   Status commit(const Update& update) override;
   [[nodiscard]] bool busy() const override { return update_.has_value(); }
   [[nodiscard]] std::optional<UpdateOutcome> take_outcome() override;
   [[nodiscard]] FastPathStatus status() const override { return status_; }
 
  private:
+  void note(const Tables& before, const Tables& now);
+
   FakeFastPathProcess& process_;
   FastPathStatus status_;
   std::optional<Tables> tables_;
   std::uint64_t sequence_ = 0;
+  TableLog log_;
   std::uint64_t seen_ = 0;  // the process's changes()
   std::optional<Update> update_;
   std::optional<UpdateOutcome> outcome_;

@@ -54,8 +54,8 @@ Follower::Follower()
     : compiler_([](const of::FlowKey& key, const of::FlowBody& body) { return std::pair(key, body); }) {}
 
 void Follower::follow(const Intent& intent, const ovsdb::Vswitch& vswitch, const std::set<IpAddress>& addresses,
-                      const std::map<std::string, const of::FlowSet*>& flows, const Desired& desired,
-                      const Plan& plan) {
+                      const std::map<std::string, const of::FlowSet*>& flows, const FastPath& fast_path,
+                      const Desired& desired, const Plan& plan) {
   ++steps_;
   IntentChanges intent_changes;
   ovsdb::VswitchChanges vswitch_changes;
@@ -76,15 +76,28 @@ void Follower::follow(const Intent& intent, const ovsdb::Vswitch& vswitch, const
       for (const auto& [key, body] : *list) changed.insert(key);
     }
   }
-  const FactsChanges facts_changes = update_facts(vswitch, vswitch_changes, addresses,
-                                                  vlans_moved_ ? &compiler_.desired().local_vlans : nullptr, facts_);
-  EXPECT_EQ(facts_, gather_facts(vswitch, addresses, compiler_.desired().local_vlans)) << "facts by changes";
+  FactsChanges facts_changes = update_facts(vswitch, vswitch_changes, addresses,
+                                            vlans_moved_ ? &compiler_.desired().local_vlans : nullptr, facts_);
+  Facts facts = gather_facts(vswitch, addresses, compiler_.desired().local_vlans);
+  std::optional<fp::RecordKeys> record_changes;
+  if (intent.node.fast_path.enabled) {
+    record_changes = follow_fast_path(intent, intent_changes, fast_path, facts_changes.fast_path);
+    facts.fast_path =
+        gather_fast_path_facts(intent, *fast_path.kernel, fast_path.tables, compiler_.desired().fast_path.ids);
+  }
+  EXPECT_EQ(facts_, facts) << "facts by changes";
   const DesiredChanges desired_changes = compiler_.update(intent, intent_changes, facts_, facts_changes);
   vlans_moved_ = desired_changes.local_vlans;
+  ids_moved_ = desired_changes.all ? std::nullopt : std::optional(desired_changes.fast_path.ids);
   EXPECT_TRUE(differences(desired, compiler_.desired()).empty()) << fmt::format(
       "by changes, otherwise than from nothing: {}", fmt::join(differences(desired, compiler_.desired()), ", "));
-  const Plan followed =
-      differ_.update(compiler_.desired(), desired_changes, vswitch, vswitch_changes, flows, flow_changes);
+  const Plan followed = differ_.update(compiler_.desired(), desired_changes, vswitch, vswitch_changes, flows,
+                                       flow_changes, fast_path.tables, record_changes, fast_path.kernel);
+  EXPECT_EQ(to_text(followed.fast_path), to_text(plan.fast_path));
+  EXPECT_EQ(followed.fast_path.full, plan.fast_path.full);
+  EXPECT_EQ(followed.fast_path_unread, plan.fast_path_unread);
+  EXPECT_EQ(followed.pending_fast_path, plan.pending_fast_path);
+  EXPECT_EQ(followed.links.operations.size(), plan.links.operations.size());
   EXPECT_EQ(followed.ovsdb.comment, plan.ovsdb.comment);
   EXPECT_EQ(followed.held, plan.held);
   EXPECT_EQ(followed.pending_ports, plan.pending_ports);
@@ -100,6 +113,23 @@ void Follower::follow(const Intent& intent, const ovsdb::Vswitch& vswitch, const
   vswitch_ = vswitch;
   flows_.clear();
   for (const auto& [bridge, set] : flows) flows_.emplace(bridge, *set);
+}
+
+std::optional<fp::RecordKeys> Follower::follow_fast_path(const Intent& intent, const IntentChanges& intent_changes,
+                                                         const FastPath& fast_path, FastPathFactsChanges& changes) {
+  std::optional<fp::RecordKeys> records;
+  if (tables_ && fast_path.tables != nullptr) fp::add_differences(*tables_, *fast_path.tables, records.emplace());
+  fast_path_reading_.update(
+      {.intent = intent,
+       .kernel = *fast_path.kernel,
+       .read_back = fast_path.tables,
+       .given = compiler_.desired().fast_path.ids},
+      {.vteps = intent_changes.all, .kernel = *fast_path.kernel != kernel_, .records = records, .given = ids_moved_},
+      facts_.fast_path, changes);
+  kernel_ = *fast_path.kernel;
+  tables_.reset();
+  if (fast_path.tables != nullptr) tables_ = *fast_path.tables;
+  return records;
 }
 
 }  // namespace ml2::testing

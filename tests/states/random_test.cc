@@ -1,12 +1,14 @@
 // Random walks: changes of every kind, one after the other and several at once, lost transactions and bundles, a slow
-// ovs-vswitchd; after each step what was reached by changes alone equals what is computed from nothing (Follower).
+// ovs-vswitchd, devices and records of the fast path; after each step what was reached by changes alone equals what is computed from nothing (Follower).
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <random>
 #include <vector>
 
+#include "tests/states/fast_path_model.h"
 #include "tests/states/follower.h"
 #include "tests/states/world.h"
 
@@ -15,7 +17,7 @@ namespace {
 
 class Walk {
  public:
-  explicit Walk(unsigned seed) : random_(seed), state_(base_state()) {
+  explicit Walk(unsigned seed, bool fast_path = false) : random_(seed), state_(base_state()), fast_path_(random_) {
     NodeConfig& node = state_.intent.node;
     node.anti_spoofing = true;
     node.l2_population = chance(80);
@@ -24,6 +26,14 @@ class Walk {
     node.drop_unknown_unicast = node.l2_population && chance(50);
     node.explicitly_egress_direct = chance(30);
     ovs_.add_bridge("br-ex");
+    if (!fast_path) return;
+    FastPathConfig& config = node.fast_path;
+    config.enabled = true;
+    config.all_ports = chance(70);
+    if (chance(90)) config.tunnel_device = "net_up,x=1";
+    if (chance(50)) config.physnet_devices = {{"physnet1", "net_prov"}};
+    if (config.physnet_devices.empty()) return;
+    node.bridge_mappings.clear();
   }
 
   // Everything settles, so that what follows is small changes to a node at work.
@@ -32,11 +42,21 @@ class Walk {
   }
   void step(bool lossy) {
     const ovsdb::Vswitch vswitch = ovs_.vswitch();
-    const Desired desired = compile(state_.intent, gather_facts(vswitch, state_.addresses, memory_));
+    Facts facts = gather_facts(vswitch, state_.addresses, memory_);
+    Actual actual = ovs_.actual();
+    if (state_.intent.node.fast_path.enabled) {
+      fast_path_.have_addresses(state_.addresses);
+      actual.kernel = &fast_path_.kernel();
+      actual.fast_path = fast_path_.tables();
+      facts.fast_path = gather_fast_path_facts(state_.intent, *actual.kernel, actual.fast_path, fast_path_memory_);
+    }
+    const Desired desired = compile(state_.intent, facts);
     memory_ = desired.local_vlans;
-    const Actual actual = ovs_.actual();
+    fast_path_memory_ = desired.fast_path.ids;
     const Plan plan = diff(desired, actual);
-    follower_.follow(state_.intent, vswitch, state_.addresses, actual.flows, desired, plan);
+    follower_.follow(state_.intent, vswitch, state_.addresses, actual.flows,
+                     {.kernel = actual.kernel, .tables = actual.fast_path}, desired, plan);
+    if (actual.kernel != nullptr) fast_path_.commit(plan, lossy);
     if (!lossy || chance(80)) ovs_.commit(plan.ovsdb);
     for (const auto& [bridge, bundle] : plan.bundles) {
       if (!lossy || chance(80)) ovs_.commit(bridge, bundle);
@@ -78,6 +98,7 @@ class Walk {
       case 22: bridge(); break;
       default: restart_vswitchd_port(); break;
     }
+    if (state_.intent.node.fast_path.enabled && chance(60)) fast_path_.change(state_.intent);
   }
   [[nodiscard]] const Follower& follower() const { return follower_; }
   void add_port() {
@@ -85,7 +106,10 @@ class Walk {
     State made;
     made.port(number, segment(), false);
     Port port = made.intent.ports.begin()->second;
+    port.id = id_of(number);
     port.mtu = chance(50) ? 1450 : 0;
+    port.vhost_user = state_.intent.node.fast_path.enabled && chance(40);
+    if (state_.intent.node.fast_path.enabled && chance(10)) port.device_owner = "network:dhcp";
     state_.intent.ports.insert_or_assign(port.id, port);
   }
   void plug(const Uuid& id) {
@@ -101,6 +125,12 @@ class Walk {
   }
 
  private:
+  // Devices have names by the beginning of an id; those of a few ports have the same.
+  static Uuid id_of(std::uint32_t number) {
+    std::array<std::uint8_t, 16> bytes = uuid_of(number).bytes();
+    bytes[0] = static_cast<std::uint8_t>(number % 38);
+    return Uuid(bytes);
+  }
   int pick(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
   bool chance(int percent) { return pick(100) < percent; }
 
@@ -131,7 +161,8 @@ class Walk {
   IpAddress far() { return IpAddress::v4({10, 0, 1, static_cast<std::uint8_t>(pick(4))}); }
   void remote() {
     if (!state_.intent.node.l2_population || state_.intent.ports.empty()) return;
-    const Segment where = state_.intent.ports.at(any_port()).segment;
+    const Port& here = state_.intent.ports.at(any_port());
+    const Segment where = here.segment;
     if (where.type != NetworkType::Vxlan) return;
     RemoteSegment& remote = state_.intent.remote[where];
     if (chance(30)) {
@@ -142,6 +173,7 @@ class Walk {
     state_.intent.vteps.insert(Vtep{NetworkType::Vxlan, vtep, 0, fmt::format("host-{}", vtep.to_string())});
     remote.vteps.insert(vtep);
     RemotePort port{.mac = Mac({0xfa, 0x16, 0x3e, 9, 9, static_cast<std::uint8_t>(pick(20))}), .vtep = vtep};
+    if (chance(40)) port.mac = here.mac;  // it is on its way from host to host
     port.answered = {IpAddress::v4({10, 9, 1, static_cast<std::uint8_t>(pick(20))})};
     std::erase_if(remote.ports, [&](const RemotePort& other) { return other.mac == port.mac; });
     remote.ports.push_back(port);
@@ -222,16 +254,16 @@ class Walk {
   State state_;
   OvsModel ovs_;
   LocalVlans memory_;
+  FastPathModel fast_path_;
+  FastPathIds fast_path_memory_;
   Follower follower_;
 };
 
-class RandomWalks : public ::testing::TestWithParam<unsigned> {};
-
-TEST_P(RandomWalks, ByChangesIsAsFromNothing) {
-  SCOPED_TRACE(fmt::format("seed {}", GetParam()));
-  Walk walk(GetParam());
+void walk_at_random(unsigned seed, bool fast_path) {
+  SCOPED_TRACE(fmt::format("seed {}", seed));
+  Walk walk(seed, fast_path);
   walk.settle();
-  std::mt19937 random(GetParam());
+  std::mt19937 random(seed);
   for (int i = 0; i < 150; ++i) {
     SCOPED_TRACE(fmt::format("step {}", i));
     for (unsigned changes = random() % 4; changes > 0; --changes) walk.change();
@@ -239,6 +271,11 @@ TEST_P(RandomWalks, ByChangesIsAsFromNothing) {
     if (::testing::Test::HasFailure()) return;
   }
 }
+
+class RandomWalks : public ::testing::TestWithParam<unsigned> {};
+
+TEST_P(RandomWalks, ByChangesIsAsFromNothing) { walk_at_random(GetParam(), false); }
+TEST_P(RandomWalks, WithTheFastPathToo) { walk_at_random(GetParam(), true); }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, RandomWalks, ::testing::Range(1U, 25U));
 
@@ -257,6 +294,19 @@ TEST(ByChanges, APortMoreCompilesNothingElse) {
   }
   walk.settle();
   EXPECT_LE(walk.follower().from_nothing(), before + 1);  // when ovs-vswitchd has carried out the first rows
+}
+
+TEST(ByChanges, NorDoesOneOnTheFastPath) {
+  Walk walk(3, /*fast_path=*/true);
+  for (int i = 0; i < 10; ++i) walk.add_port();
+  walk.settle();
+  const std::uint64_t before = walk.follower().from_nothing();
+  for (int i = 0; i < 10; ++i) {
+    walk.add_port();
+    walk.step(false);
+  }
+  walk.settle();
+  EXPECT_LE(walk.follower().from_nothing(), before + 1);
 }
 
 }  // namespace

@@ -145,7 +145,7 @@ bool World::round() {
   memory_ = desired.local_vlans;
   const Actual actual = ovs.actual();
   const Plan plan = diff(desired, actual);
-  follower->follow(state_.intent, actual.vswitch, state_.addresses, actual.flows, desired, plan);
+  follower->follow(state_.intent, actual.vswitch, state_.addresses, actual.flows, {}, desired, plan);
   if (plan.ovsdb.empty() && plan.bundles.empty()) {
     const ovsdb::Vswitch before = ovs.vswitch();
     ovs.settle();

@@ -154,13 +154,14 @@ TEST(CompileFastPath, AFreshAgentFindsNothingToSendWhateverTheHistory) {
 
 TEST(CompileFastPath, ANumberIsNotUsedAgainInTheStepInWhichItsHolderGoes) {
   FastPathIds known;
-  for (std::uint16_t id = 1; id < 4095; ++id) known.ports["net_" + std::to_string(id)] = id;
-  FastPathIdAllocation allocation(known);
+  FastPathIds given;
+  for (std::uint16_t id = 1; id < 4095; ++id) known.ports.give("net_" + std::to_string(id), id);
+  FastPathIdAllocation allocation(known, given);
   EXPECT_EQ(allocation.port("net_new"), 4095);  // the only one that nobody has or had
   EXPECT_EQ(allocation.port("net_other"), std::nullopt);
   EXPECT_EQ(allocation.port("net_7"), 7);
   EXPECT_EQ(allocation.port("net_new"), 4095);
-  EXPECT_EQ(allocation.given().ports.size(), 2U);
+  EXPECT_EQ(given.ports.by_key().size(), 2U);
 }
 
 TEST(CompileFastPath, WhatCannotBeServedWaitsWithItsReason) {

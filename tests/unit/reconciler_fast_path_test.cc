@@ -273,6 +273,30 @@ TEST_F(FastPathNode, SomebodyElsesChangeIsMended) {
   EXPECT_EQ(node_.agent().counters().steps, then);
 }
 
+// A port more, its tap, and its going: nothing else is compiled.
+TEST_F(FastPathNode, APortMoreCompilesNothingElse) {
+  later();
+  const std::uint64_t compiled = node_.agent().counters().from_nothing;
+  Intent more = intent();
+  more.ports.emplace(kOther, port(kOther, "fa:16:3e:00:00:02"));
+  node_.source().set(more);
+  node_.run();
+  EXPECT_EQ(report(kOther).status, intent::PortStatus::Down);
+  node_.host().add_device("tap33333333-33", Mac({0x02, 0, 0, 0, 0, 8}), "tun");
+  node_.run();
+  EXPECT_EQ(report(kOther).status, intent::PortStatus::Active) << report(kOther).reason;
+  expect_converged();
+  node_.source().set(intent());
+  node_.run();
+  EXPECT_EQ(node_.fast_path().tables().ports.size(), 2U);
+  expect_converged();
+  // So does a next hop that moves.
+  must({{nl::ReplaceNeighbour{.link = "eth0", .address = kRemote, .mac = *Mac::parse("02:00:00:00:00:03")}}});
+  node_.run();
+  expect_converged();
+  EXPECT_EQ(node_.agent().counters().from_nothing, compiled);
+}
+
 // Ports on both, in one network: a pair of devices joins them.
 TEST_F(FastPathNode, OpenVswitchsPortsReachTheNetworkThroughThePatch) {
   Intent both = intent();
@@ -285,7 +309,7 @@ TEST_F(FastPathNode, OpenVswitchsPortsReachTheNetworkThroughThePatch) {
   EXPECT_EQ(report(kOther).status, intent::PortStatus::Active) << report(kOther).reason;
   const LocalVlan vlan = *node_.agent().desired().port_states.at(kOther).local_vlan;
   const FastPathIds ids = known_ids(nullptr, node_.agent().desired().fast_path.ids);
-  const fp::PortId patch = ids.ports.at(std::string("net_af_packet_") + kFastPathPatchPeer);
+  const fp::PortId patch = *ids.ports.of(std::string("net_af_packet_") + kFastPathPatchPeer);
   const fp::Tables tables = node_.fast_path().tables();
   const auto attachment = tables.attachments.find({patch, tables.segments.begin()->first});
   ASSERT_NE(attachment, tables.attachments.end());
