@@ -59,6 +59,18 @@ void pack(const ml2_atom& atom, ValuePacker& packer) {
   }
 }
 
+// nullopt: it is no sorted set of UUIDs, or an empty one.
+std::optional<std::vector<Uuid>> uuids_of(const Datum& datum) {
+  if (datum.keys.empty() || !datum.values.empty()) return std::nullopt;
+  std::vector<Uuid> uuids;
+  for (const Atom& atom : datum.keys) {
+    const Uuid* uuid = std::get_if<Uuid>(&atom);
+    if (uuid == nullptr || (!uuids.empty() && !(uuids.back() < *uuid))) return std::nullopt;
+    uuids.push_back(*uuid);
+  }
+  return uuids;
+}
+
 }  // namespace
 
 Datum apply_difference(const Datum& before, const Datum& difference, bool is_collection) {
@@ -204,11 +216,16 @@ RowPtr Replica::changed_row(const TableLayout& table, ml2_cs_change change, cons
       packer.start(1, false);
       pack(sent[column]->keys[0], packer);
       row->columns.append(column, packer);
+    } else if (sent[column] == nullptr) {
+      row->columns.append(column, before->columns);
     } else {
-      const Value old = before == nullptr ? Value() : before->column((*table.columns)[column]);
-      Datum now = sent[column] == nullptr ? old.datum() : datum_of(*sent[column]);
-      if (sent[column] != nullptr && change == ML2_CS_DIFF) {
-        now = apply_difference(old, now, type.is_collection());
+      Datum now = datum_of(*sent[column]);
+      if (change == ML2_CS_DIFF) {
+        if (const auto toggled = uuids_of(now);
+            toggled && type.is_collection() && row->columns.append_toggled(column, before->columns, *toggled)) {
+          continue;
+        }
+        now = apply_difference(before->column((*table.columns)[column]), now, type.is_collection());
       }
       if (!now.empty()) row->columns.append(column, now);
     }

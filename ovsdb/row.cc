@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
+#include <iterator>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -78,7 +80,75 @@ const std::uint8_t* only(const std::uint8_t* packed, std::size_t type) {
   return packed != nullptr && packed[0] == 2 && packed[1] == type ? packed + 2 : nullptr;
 }
 
+// A set of UUIDs where it stands: of one value all atoms have one type (RFC 7047 section 3.2), so they are equally long.
+class PackedUuids {
+ public:
+  static constexpr std::size_t kAtom = 1 + 16;
+
+  // nullopt: it is none.
+  static std::optional<PackedUuids> of(const std::uint8_t* packed) {
+    PackedUuids set;
+    if (packed == nullptr) return set;
+    const std::size_t header = take_number(packed);
+    set.size_ = header / 2;
+    set.atoms_ = packed;
+    if (header % 2 != 0 || (set.size_ != 0 && *packed != kUuid)) return std::nullopt;
+    return set;
+  }
+  [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] const std::uint8_t* at(std::size_t i) const { return atoms_ + i * kAtom; }
+  [[nodiscard]] Uuid uuid(std::size_t i) const {
+    const std::uint8_t* in = at(i) + 1;
+    return take_uuid(in);
+  }
+  // The first from `from` on that is not less.
+  [[nodiscard]] std::size_t lower_bound(std::size_t from, const Uuid& wanted) const {
+    std::size_t count = size_ - from;
+    while (count > 0) {
+      const std::size_t half = count / 2;
+      if (uuid(from + half) < wanted) {
+        from += half + 1;
+        count -= half + 1;
+      } else {
+        count = half;
+      }
+    }
+    return from;
+  }
+
+ private:
+  std::size_t size_ = 0;
+  const std::uint8_t* atoms_ = nullptr;
+};
+
+bool same_atom(const std::uint8_t* one, const std::uint8_t* other) {
+  return std::memcmp(one, other, PackedUuids::kAtom) == 0;
+}
+
 }  // namespace
+
+std::optional<UuidChanges> changes_between(const Value& before, const Value& now) {
+  const auto old = PackedUuids::of(before.packed_);
+  const auto set = PackedUuids::of(now.packed_);
+  if (!old || !set) return std::nullopt;
+  std::size_t first = 0;
+  std::size_t old_end = old->size();
+  std::size_t end = set->size();
+  while (first < std::min(old_end, end) && same_atom(old->at(first), set->at(first))) ++first;
+  while (first < std::min(old_end, end) && same_atom(old->at(old_end - 1), set->at(end - 1))) --old_end, --end;
+  UuidChanges changes;
+  for (std::size_t i = first; i < old_end; ++i) changes.gone.push_back(old->uuid(i));
+  for (std::size_t i = first; i < end; ++i) changes.come.push_back(set->uuid(i));
+  const auto sorted = [](const std::vector<Uuid>& uuids) {
+    return std::adjacent_find(uuids.begin(), uuids.end(), std::greater_equal<>()) == uuids.end();
+  };
+  if (!sorted(changes.gone) || !sorted(changes.come)) return std::nullopt;
+  const std::vector<Uuid> gone = std::exchange(changes.gone, {});
+  const std::vector<Uuid> come = std::exchange(changes.come, {});
+  std::ranges::set_difference(gone, come, std::back_inserter(changes.gone));
+  std::ranges::set_difference(come, gone, std::back_inserter(changes.come));
+  return changes;
+}
 
 void ValuePacker::start(std::size_t keys, bool is_map) {
   bytes_.clear();
@@ -173,14 +243,21 @@ RowColumns::RowColumns(const std::map<std::string, Datum>& columns) {
 // The packed value; nullptr: no such column.
 const std::uint8_t* RowColumns::find(std::string_view name) const {
   if (!names_) return nullptr;
-  const auto place = std::lower_bound(names_->begin(), names_->end(), name);
-  if (place == names_->end() || *place != name) return nullptr;
-  const auto wanted = static_cast<std::size_t>(place - names_->begin());
+  // There are a dozen, and few of one length: looking at all is less work than halving.
+  const auto place = std::find_if(names_->begin(), names_->end(), [&](const std::string& one) {
+    return one.size() == name.size() && std::memcmp(one.data(), name.data(), name.size()) == 0;
+  });
+  if (place == names_->end()) return nullptr;
+  std::size_t length = 0;
+  return find(static_cast<std::size_t>(place - names_->begin()), length);
+}
+
+const std::uint8_t* RowColumns::find(std::size_t wanted, std::size_t& length) const {
   const std::uint8_t* in = bytes_.data();
   const std::uint8_t* const end = in + bytes_.size();
   while (in < end) {
     const std::size_t column = take_number(in);
-    const std::size_t length = take_number(in);
+    length = take_number(in);
     if (column == wanted) return in;
     if (column > wanted) return nullptr;
     in += length;
@@ -204,6 +281,45 @@ void RowColumns::append(std::size_t column, const ValuePacker& value) {
   put_number(bytes_, column);
   put_number(bytes_, value.bytes_.size());
   bytes_.insert(bytes_.end(), value.bytes_.begin(), value.bytes_.end());
+}
+
+void RowColumns::append(std::size_t column, const RowColumns& other) {
+  std::size_t length = 0;
+  const std::uint8_t* packed = other.find(column, length);
+  if (packed == nullptr) return;
+  put_number(bytes_, column);
+  put_number(bytes_, length);
+  bytes_.insert(bytes_.end(), packed, packed + length);
+}
+
+bool RowColumns::append_toggled(std::size_t column, const RowColumns& other, const std::vector<Uuid>& toggled) {
+  std::size_t length = 0;
+  const auto old = PackedUuids::of(other.find(column, length));
+  if (!old) return false;
+  Bytes atoms;
+  atoms.reserve(length + toggled.size() * PackedUuids::kAtom);
+  std::size_t done = 0;
+  for (const Uuid& uuid : toggled) {
+    const std::size_t place = old->lower_bound(done, uuid);
+    atoms.insert(atoms.end(), old->at(done), old->at(place));
+    done = place;
+    if (place < old->size() && old->uuid(place) == uuid) {
+      ++done;
+    } else {
+      atoms.push_back(kUuid);
+      atoms.insert(atoms.end(), uuid.bytes().begin(), uuid.bytes().end());
+    }
+  }
+  atoms.insert(atoms.end(), old->at(done), old->at(old->size()));
+  if (atoms.empty()) return true;
+  Bytes header;
+  put_number(header, atoms.size() / PackedUuids::kAtom * 2);
+  bytes_.reserve(bytes_.size() + header.size() + atoms.size() + 2 * sizeof length);
+  put_number(bytes_, column);
+  put_number(bytes_, header.size() + atoms.size());
+  bytes_.insert(bytes_.end(), header.begin(), header.end());
+  bytes_.insert(bytes_.end(), atoms.begin(), atoms.end());
+  return true;
 }
 
 void RowColumns::set(std::string_view name, const Datum& value) { replace(name, &value); }

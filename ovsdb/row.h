@@ -26,6 +26,8 @@ namespace ml2::ovsdb {
 
 using ColumnNames = std::shared_ptr<const std::vector<std::string>>;  // sorted, unique
 
+struct UuidChanges;
+
 // A view: valid as long as the row that it was taken from. What Datum has, without making one.
 class Value {
  public:
@@ -50,8 +52,18 @@ class Value {
   operator Datum() const { return datum(); }
 
  private:
+  friend class RowColumns;
+  friend std::optional<UuidChanges> changes_between(const Value& before, const Value& now);
   const std::uint8_t* packed_ = nullptr;
 };
+
+// What a set of UUIDs has won and lost; both sorted.
+struct UuidChanges {
+  std::vector<Uuid> come, gone;
+};
+// At the price of what differs: a bridge of thousands of ports changes with each of them. nullopt: one of the two is no
+// set of UUIDs, or they are not sorted.
+[[nodiscard]] std::optional<UuidChanges> changes_between(const Value& before, const Value& now);
 
 // A value on its way into a row, atom by atom: first the keys in their order, then a map's values.
 class ValuePacker {
@@ -82,6 +94,12 @@ class RowColumns {
   // values as keys loses its values.
   void append(std::size_t column, const Datum& value);
   void append(std::size_t column, const ValuePacker& value);
+  // As `other`, which has the same names, has it; nothing if it does not.
+  void append(std::size_t column, const RowColumns& other);
+  // The set of UUIDs that `other` has there without those of `toggled` (sorted) that are in it, and with those that are not:
+  // how an update says what has become of a set (ovsdb-server(7), 4.1.14). False, and nothing is appended: it is no set
+  // of UUIDs.
+  [[nodiscard]] bool append_toggled(std::size_t column, const RowColumns& other, const std::vector<Uuid>& toggled);
   void set(std::string_view name, const Datum& value);
   void erase(std::string_view name);
   void shrink() { bytes_.shrink_to_fit(); }
@@ -93,6 +111,7 @@ class RowColumns {
 
  private:
   [[nodiscard]] const std::uint8_t* find(std::string_view name) const;
+  [[nodiscard]] const std::uint8_t* find(std::size_t column, std::size_t& length) const;
   void replace(std::string_view name, const Datum* value);
 
   ColumnNames names_;

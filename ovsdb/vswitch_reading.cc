@@ -51,6 +51,8 @@ VswitchChanges VswitchReading::read_all(const Snapshot& snapshot) {
   VswitchChanges changes;
   changes.all = true;
   value_ = read_vswitch(snapshot);
+  bridge_rows_.clear();
+  for (const auto& [uuid, row] : snapshot.table("Bridge")) bridge_rows_.emplace(uuid, row);
   const Names before[] = {std::move(bridges_), std::move(ports_), std::move(interfaces_)};
   bridges_ = names_of(value_.bridges);
   ports_ = names_of(value_.ports);
@@ -86,6 +88,9 @@ bool VswitchReading::read_some(const Snapshot& snapshot, const RowChanges& rows,
     }
   };
   forget(bridges_, bridges, bridge_table);
+  for (const Uuid& uuid : bridges) {
+    if (!bridges_.contains(uuid)) bridge_rows_.erase(uuid);
+  }
   forget(ports_, ports, port_table);
   forget(interfaces_, interfaces, interface_table);
   // A row that nothing refers to, or that refers to one that is not there, is left out of what is by name.
@@ -163,49 +168,36 @@ bool VswitchReading::read_ports(const Snapshot& snapshot, const std::vector<Uuid
 
 bool VswitchReading::read_bridges(const Snapshot& snapshot, const std::vector<Uuid>& rows, VswitchChanges& changes) {
   const Table& table = snapshot.table("Bridge");
-  const Table& port_table = snapshot.table("Port");
   struct Come {
     std::string bridge;
     std::vector<Uuid> ports;
   };
   std::vector<Come> come;
   for (const Uuid& uuid : rows) {
-    const Row* row = find(table, uuid);
-    if (row == nullptr) {  // its ports go with it; it has no place in value_ any more
-      const auto name = bridges_.find(uuid);
-      if (name != bridges_.end()) return false;
+    const auto found = table.find(uuid);
+    if (found == table.end()) {  // its ports go with it; it has no place in value_ any more
+      if (bridges_.contains(uuid)) return false;
       continue;
     }
+    const RowPtr& row = found->second;
+    const RowPtr before = std::exchange(bridge_rows_[uuid], row);
     BridgeRow bridge = read_bridge(*row);
     const std::string name = bridge.name;
     if (bridges_.emplace(uuid, name).second) changes.new_rows.insert(uuid);
     BridgeRow& there = value_.bridges[name];
     if (!there.uuid.is_zero() && there.uuid != uuid) return false;
-    // A bridge of thousands of ports changes with each of them: only what differs is looked at.
-    const std::vector<Atom> atoms = row->column("ports").datum().keys;
-    Come& arrivals = come.emplace_back(Come{name, {}});
-    std::vector<Uuid> gone;
-    auto old = there.ports.begin();
-    const Uuid* last = nullptr;
-    for (const Atom& atom : atoms) {
-      const Uuid* member = std::get_if<Uuid>(&atom);
-      if (member == nullptr || (last != nullptr && !(*last < *member))) return false;
-      last = member;
-      while (old != there.ports.end() && *old < *member) gone.push_back(*old++);
-      if (old != there.ports.end() && *old == *member) {
-        ++old;
-      } else if (port_table.contains(*member)) {
-        arrivals.ports.push_back(*member);
-      }
-    }
-    gone.insert(gone.end(), old, there.ports.end());
-    for (const Uuid& member : gone) {
-      there.ports.erase(member);
+    const Value ports = row->column("ports");
+    auto differ = changes_between(before == nullptr ? Value() : before->column("ports"), ports);
+    if (!differ) return false;
+    for (const Uuid& member : differ->gone) {
       const auto port = ports_.find(member);
-      if (port == ports_.end()) return false;
+      if (there.ports.erase(member) == 0 || port == ports_.end()) return false;
       value_.port_bridge.erase(port->second);
       note_port(port->second, changes);
     }
+    // Each of them has a row, or all is read anew.
+    if (there.ports.size() + differ->come.size() != ports.size()) return false;
+    come.push_back({name, std::move(differ->come)});
     bridge.ports = std::move(there.ports);
     there = std::move(bridge);
     changes.bridges.insert(name);

@@ -35,7 +35,8 @@ class VswitchReading {
   void note_port(const std::string& name, VswitchChanges& changes) const;
 
   Vswitch value_;
-  Names bridges_, ports_, interfaces_;  // by the rows' UUIDs
+  Names bridges_, ports_, interfaces_;            // by the rows' UUIDs
+  std::unordered_map<Uuid, RowPtr> bridge_rows_;  // as they were read last
 };
 
 }  // namespace ml2::ovsdb

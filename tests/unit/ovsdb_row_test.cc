@@ -1,6 +1,9 @@
 // Row: what is packed comes out again, whatever its type and length.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+#include <iterator>
+#include <memory>
 #include <random>
 
 #include "ovsdb/row.h"
@@ -79,6 +82,62 @@ TEST(Row, WhatIsNotThereIsEmpty) {
   EXPECT_NE(columns, RowColumns());
   columns.erase("name");
   EXPECT_EQ(columns, RowColumns());
+}
+
+Uuid numbered(unsigned n) {
+  std::array<std::uint8_t, 16> bytes{};
+  bytes[3] = static_cast<std::uint8_t>(n * 37);  // the order is that of the bytes, not of the numbers
+  bytes[15] = static_cast<std::uint8_t>(n);
+  return Uuid(bytes);
+}
+
+std::set<Uuid> some(std::mt19937& random, unsigned of) {
+  std::set<Uuid> uuids;
+  for (unsigned n = 0; n < of; ++n) {
+    if (random() % 2 == 0) uuids.insert(numbered(n));
+  }
+  return uuids;
+}
+
+TEST(Row, SetsOfUuidsAreToggledAndComparedWhereTheyStand) {
+  std::mt19937 random(5);
+  const auto names = std::make_shared<const std::vector<std::string>>(std::vector<std::string>{"name", "ports"});
+  for (int round = 0; round < 300; ++round) {
+    const std::set<Uuid> before = some(random, static_cast<unsigned>(random() % 20));
+    const std::set<Uuid> toggled = some(random, static_cast<unsigned>(random() % 20));
+    std::set<Uuid> after;
+    std::ranges::set_symmetric_difference(before, toggled, std::inserter(after, after.end()));
+    RowColumns row(names);
+    row.append(0, Datum::of("br-int"));
+    if (!before.empty()) row.append(1, Datum::uuids(before));
+    RowColumns changed(names);
+    changed.append(0, row);
+    ASSERT_TRUE(changed.append_toggled(1, row, {toggled.begin(), toggled.end()}));
+    EXPECT_EQ(changed.column("name").text(), "br-int");
+    EXPECT_EQ(changed.column("ports").datum(), Datum::uuids(after));
+    EXPECT_EQ(changed.contains("ports"), !after.empty());
+    const auto changes = changes_between(row.column("ports"), changed.column("ports"));
+    ASSERT_TRUE(changes);
+    std::vector<Uuid> come, gone;
+    std::ranges::set_difference(after, before, std::back_inserter(come));
+    std::ranges::set_difference(before, after, std::back_inserter(gone));
+    EXPECT_EQ(changes->come, come);
+    EXPECT_EQ(changes->gone, gone);
+  }
+}
+
+TEST(Row, WhatIsNoSetOfUuidsIsNotToggled) {
+  RowColumns row;
+  row.set("name", Datum::of("br-int"));
+  row.set("options", Datum::map({{"a", "1"}}));
+  row.set("ports", Datum::uuids({numbered(1)}));
+  row.set("unsorted", Datum{{numbered(3), numbered(2)}, {}});
+  EXPECT_FALSE(RowColumns().append_toggled(0, row, {numbered(1)}));
+  EXPECT_FALSE(RowColumns().append_toggled(1, row, {numbered(1)}));
+  EXPECT_FALSE(changes_between(row.column("ports"), row.column("name")));
+  EXPECT_FALSE(changes_between(row.column("options"), row.column("ports")));
+  EXPECT_FALSE(changes_between(row.column("ports"), row.column("unsorted")));
+  EXPECT_EQ(row.column("ports").text(), std::nullopt);
 }
 
 }  // namespace
