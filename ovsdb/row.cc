@@ -240,33 +240,36 @@ RowColumns::RowColumns(const std::map<std::string, Datum>& columns) {
   names_ = std::make_shared<const std::vector<std::string>>(std::move(names));
 }
 
-// The packed value; nullptr: no such column.
-const std::uint8_t* RowColumns::find(std::string_view name) const {
-  if (!names_) return nullptr;
+RowColumns::Packed RowColumns::find(std::string_view name) const {
+  if (!names_) return {};
   // There are a dozen, and few of one length: looking at all is less work than halving.
   const auto place = std::find_if(names_->begin(), names_->end(), [&](const std::string& one) {
     return one.size() == name.size() && std::memcmp(one.data(), name.data(), name.size()) == 0;
   });
-  if (place == names_->end()) return nullptr;
-  std::size_t length = 0;
-  return find(static_cast<std::size_t>(place - names_->begin()), length);
+  return place == names_->end() ? Packed() : find(static_cast<std::size_t>(place - names_->begin()));
 }
 
-const std::uint8_t* RowColumns::find(std::size_t wanted, std::size_t& length) const {
+RowColumns::Packed RowColumns::find(std::size_t wanted) const {
   const std::uint8_t* in = bytes_.data();
   const std::uint8_t* const end = in + bytes_.size();
   while (in < end) {
     const std::size_t column = take_number(in);
-    length = take_number(in);
-    if (column == wanted) return in;
-    if (column > wanted) return nullptr;
+    const std::size_t length = take_number(in);
+    if (column == wanted) return {in, length};
+    if (column > wanted) return {};
     in += length;
   }
-  return nullptr;
+  return {};
 }
 
-Value RowColumns::column(std::string_view name) const { return Value(find(name)); }
-bool RowColumns::contains(std::string_view name) const { return find(name) != nullptr; }
+Value RowColumns::column(std::string_view name) const { return Value(find(name).first); }
+bool RowColumns::contains(std::string_view name) const { return find(name).first != nullptr; }
+bool RowColumns::has_same(std::string_view name, const RowColumns& other) const {
+  const auto [one, length] = find(name);
+  const auto [another, other_length] = other.find(name);
+  if (one == nullptr || another == nullptr) return one == another;
+  return length == other_length && std::memcmp(one, another, length) == 0;
+}
 
 void RowColumns::append(std::size_t column, const Datum& value) {
   const bool is_map = !value.values.empty() && value.values.size() == value.keys.size();
@@ -284,8 +287,7 @@ void RowColumns::append(std::size_t column, const ValuePacker& value) {
 }
 
 void RowColumns::append(std::size_t column, const RowColumns& other) {
-  std::size_t length = 0;
-  const std::uint8_t* packed = other.find(column, length);
+  const auto [packed, length] = other.find(column);
   if (packed == nullptr) return;
   put_number(bytes_, column);
   put_number(bytes_, length);
@@ -293,8 +295,8 @@ void RowColumns::append(std::size_t column, const RowColumns& other) {
 }
 
 bool RowColumns::append_toggled(std::size_t column, const RowColumns& other, const std::vector<Uuid>& toggled) {
-  std::size_t length = 0;
-  const auto old = PackedUuids::of(other.find(column, length));
+  const auto [packed, length] = other.find(column);
+  const auto old = PackedUuids::of(packed);
   if (!old) return false;
   Bytes atoms;
   atoms.reserve(length + toggled.size() * PackedUuids::kAtom);

@@ -90,6 +90,8 @@ class RowColumns {
 
   [[nodiscard]] Value column(std::string_view name) const;
   [[nodiscard]] bool contains(std::string_view name) const;
+  // The column is the same in both, or in neither.
+  [[nodiscard]] bool has_same(std::string_view name, const RowColumns& other) const;
   // Column number `column` of the names; in their order, each once; cheaper than set(). A datum that has not as many
   // values as keys loses its values.
   void append(std::size_t column, const Datum& value);
@@ -110,8 +112,9 @@ class RowColumns {
   friend bool operator==(const RowColumns& a, const RowColumns& b);
 
  private:
-  [[nodiscard]] const std::uint8_t* find(std::string_view name) const;
-  [[nodiscard]] const std::uint8_t* find(std::size_t column, std::size_t& length) const;
+  using Packed = std::pair<const std::uint8_t*, std::size_t>;  // a value and its length; nullptr: no such column
+  [[nodiscard]] Packed find(std::string_view name) const;
+  [[nodiscard]] Packed find(std::size_t column) const;
   void replace(std::string_view name, const Datum* value);
 
   ColumnNames names_;

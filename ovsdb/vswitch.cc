@@ -65,13 +65,17 @@ BridgeRow read_bridge(const Row& row) {
   return bridge;
 }
 
+void read_configuration(const Row& root, Vswitch& vswitch) {
+  vswitch.cur_cfg = root.column("cur_cfg").integer().value_or(0);
+  vswitch.next_cfg = root.column("next_cfg").integer().value_or(0);
+}
+
 void read_root(const Snapshot& snapshot, Vswitch& vswitch) {
   const Table& roots = snapshot.table("Open_vSwitch");
   static const Row kNone;
   const Row& root = roots.empty() ? kNone : *roots.begin()->second;
   vswitch.root = roots.empty() ? std::nullopt : std::optional(root.uuid);
-  vswitch.cur_cfg = root.column("cur_cfg").integer().value_or(0);
-  vswitch.next_cfg = root.column("next_cfg").integer().value_or(0);
+  read_configuration(root, vswitch);
   vswitch.ovs_version = text(root, "ovs_version");
   vswitch.datapath_types = root.column("datapath_types").string_set();
   vswitch.iface_types = root.column("iface_types").string_set();

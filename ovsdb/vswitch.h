@@ -6,6 +6,7 @@
 // What it does not do: no decision on what is ours (agent and diff do that).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -87,13 +88,17 @@ struct Vswitch {
 [[nodiscard]] Vswitch read_vswitch(const Snapshot& snapshot);
 // Its parts. The columns of the Open_vSwitch row, into `vswitch`; one row each; a Bridge's without `ports`.
 void read_root(const Snapshot& snapshot, Vswitch& vswitch);
+// Of the root row cur_cfg and next_cfg alone; and its other columns that are read.
+void read_configuration(const Row& root, Vswitch& vswitch);
+inline constexpr std::array kRootColumns = {"ovs_version", "datapath_types", "iface_types", "external_ids"};
 [[nodiscard]] InterfaceRow read_interface(const Row& row);
 [[nodiscard]] PortRow read_port(const Row& row, const Table& interfaces);
 [[nodiscard]] BridgeRow read_bridge(const Row& row);
 // What differs between two readings.
 struct VswitchChanges {
-  bool all = false;   // anything
-  bool root = false;  // the Open_vSwitch row: cur_cfg, next_cfg, types
+  bool all = false;        // anything
+  bool root = false;       // the Open_vSwitch row: cur_cfg, next_cfg, types
+  bool root_more = false;  // of it more than cur_cfg and next_cfg, which move at each change
   // Names of what is new, changed or gone, or has moved to another port or bridge; an Interface also when its Port is.
   std::set<std::string> bridges, ports, interfaces;
   std::set<Uuid> new_rows;  // Bridge, Port and Interface rows that were not there before

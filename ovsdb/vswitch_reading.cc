@@ -1,8 +1,8 @@
 #include "ovsdb/vswitch_reading.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
-#include <variant>
 
 namespace ml2::ovsdb {
 namespace {
@@ -37,6 +37,8 @@ bool take_away(const Table& table, const std::vector<Uuid>& rows, const std::uno
   return true;
 }
 
+RowPtr first_row(const Table& table) { return table.empty() ? nullptr : table.begin()->second; }
+
 }  // namespace
 
 VswitchChanges VswitchReading::update(const Snapshot& snapshot, const std::optional<RowChanges>& rows) {
@@ -51,6 +53,7 @@ VswitchChanges VswitchReading::read_all(const Snapshot& snapshot) {
   VswitchChanges changes;
   changes.all = true;
   value_ = read_vswitch(snapshot);
+  root_row_ = first_row(snapshot.table("Open_vSwitch"));
   bridge_rows_.clear();
   for (const auto& [uuid, row] : snapshot.table("Bridge")) bridge_rows_.emplace(uuid, row);
   const Names before[] = {std::move(bridges_), std::move(ports_), std::move(interfaces_)};
@@ -74,7 +77,7 @@ bool VswitchReading::read_some(const Snapshot& snapshot, const RowChanges& rows,
     if (table == "Interface") interfaces.push_back(uuid);
     if (table == "Open_vSwitch") changes.root = true;
   }
-  if (changes.root) read_root(snapshot, value_);
+  if (changes.root) follow_root(snapshot, changes);
   const Table& bridge_table = snapshot.table("Bridge");
   const Table& port_table = snapshot.table("Port");
   const Table& interface_table = snapshot.table("Interface");
@@ -97,6 +100,19 @@ bool VswitchReading::read_some(const Snapshot& snapshot, const RowChanges& rows,
   return value_.interfaces.size() == interface_table.size() && value_.ports.size() == port_table.size() &&
          value_.bridges.size() == bridge_table.size() && interfaces_.size() == interface_table.size() &&
          ports_.size() == port_table.size() && bridges_.size() == bridge_table.size();
+}
+
+void VswitchReading::follow_root(const Snapshot& snapshot, VswitchChanges& changes) {
+  const RowPtr now = first_row(snapshot.table("Open_vSwitch"));
+  const RowPtr before = std::exchange(root_row_, now);
+  const auto same = [&](const char* column) { return now->columns.has_same(column, before->columns); };
+  changes.root_more =
+      now == nullptr || before == nullptr || now->uuid != before->uuid || !std::ranges::all_of(kRootColumns, same);
+  if (changes.root_more) {
+    read_root(snapshot, value_);
+  } else {
+    read_configuration(*now, value_);
+  }
 }
 
 bool VswitchReading::read_interfaces(const Table& table, const std::vector<Uuid>& rows, VswitchChanges& changes) {

@@ -29,14 +29,16 @@ class VswitchReading {
 
   VswitchChanges read_all(const Snapshot& snapshot);
   bool read_some(const Snapshot& snapshot, const RowChanges& rows, VswitchChanges& changes);
+  void follow_root(const Snapshot& snapshot, VswitchChanges& changes);
   bool read_interfaces(const Table& table, const std::vector<Uuid>& rows, VswitchChanges& changes);
   bool read_ports(const Snapshot& snapshot, const std::vector<Uuid>& rows, VswitchChanges& changes);
   bool read_bridges(const Snapshot& snapshot, const std::vector<Uuid>& rows, VswitchChanges& changes);
   void note_port(const std::string& name, VswitchChanges& changes) const;
 
   Vswitch value_;
-  Names bridges_, ports_, interfaces_;            // by the rows' UUIDs
-  std::unordered_map<Uuid, RowPtr> bridge_rows_;  // as they were read last
+  Names bridges_, ports_, interfaces_;  // by the rows' UUIDs
+  RowPtr root_row_;                     // as these were read last
+  std::unordered_map<Uuid, RowPtr> bridge_rows_;
 };
 
 }  // namespace ml2::ovsdb

@@ -85,9 +85,11 @@ class IntentSource {
   // The number of the last request to say when all changes so far are carried out (NodeReport::applied says it). A new
   // number alone does not move sequence(). 0: nobody has asked.
   [[nodiscard]] virtual std::int64_t generation() const { return 0; }
-  // The source writes what differs from what it holds; cheap when nothing does. `report.ports` is not looked at:
-  // `ports` are the ports as they stand, which differ from the last call's in `changed` (nullptr: anywhere).
-  virtual void report(NodeReport report, const std::map<Uuid, PortReport>& ports, const std::set<Uuid>* changed) = 0;
+  // The source writes what differs from what it holds; cheap when nothing does. `node`: nullptr: as at the last call, of
+  // which there has been one; its ports are not looked at: `ports` are the ports as they stand, which differ from the
+  // last call's in `changed` (nullptr: anywhere).
+  virtual void report(const NodeReport* node, const std::map<Uuid, PortReport>& ports,
+                      const std::set<Uuid>* changed) = 0;
   [[nodiscard]] virtual SourceStatus status() const = 0;
   // Why a port is not one of intent()'s, and what to do, for an interface here that says it is that port; empty when
   // nothing is wrong (it is about to come).

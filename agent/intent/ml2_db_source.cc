@@ -177,20 +177,22 @@ void Ml2DbSource::wait() {
   wake_at(std::max({when, next_write_, now}), now);
 }
 
-void Ml2DbSource::report(NodeReport report, const std::map<Uuid, PortReport>& ports, const std::set<Uuid>* changed) {
+void Ml2DbSource::report(const NodeReport* node, const std::map<Uuid, PortReport>& ports,
+                         const std::set<Uuid>* changed) {
   const bool all = changed == nullptr || !report_;
-  std::map<Uuid, PortReport> mine;
-  if (report_) mine = std::exchange(report_->ports, {});
-  follow(mine, ports, all ? nullptr : changed);
-  const bool same_host = !all && *report_ == report;  // neither has ports now
-  report_ = std::move(report);
-  report_->ports = std::move(mine);
+  if (!report_) report_.emplace();
+  if (node != nullptr) {
+    std::map<Uuid, PortReport> mine = std::exchange(report_->ports, {});
+    *report_ = *node;
+    report_->ports = std::move(mine);
+  }
+  follow(report_->ports, ports, all ? nullptr : changed);
   if (all) {
     write_all_soon();
   } else {
     const std::set<Uuid> at_once = put_off_reasons(*changed);
-    if (same_host && at_once.empty()) return;
-    write_soon(at_once, !same_host);
+    if (node == nullptr && at_once.empty()) return;
+    write_soon(at_once, node != nullptr);
   }
   write();
 }

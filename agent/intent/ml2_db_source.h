@@ -42,7 +42,8 @@ class Ml2DbSource final : public IntentSource {
   [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
   [[nodiscard]] std::int64_t generation() const override { return generation_; }
   [[nodiscard]] IntentChanges changes_since(std::uint64_t sequence) const override;
-  void report(NodeReport report, const std::map<Uuid, PortReport>& ports, const std::set<Uuid>* changed) override;
+  void report(const NodeReport* node, const std::map<Uuid, PortReport>& ports,
+              const std::set<Uuid>* changed) override;
   [[nodiscard]] SourceStatus status() const override;
   [[nodiscard]] std::string why_not_here(const Uuid& port) const override;
 

@@ -233,6 +233,7 @@ void Reconciler::step() {
     } else {
       intent_changes.all = true;
     }
+    root_moved_ = root_moved_ || vswitch_changes.all || vswitch_changes.root_more;
     vswitch_seen_ = seams_.vswitch.sequence();
     source_seen_ = seams_.source.sequence();
     kernel_seen_ = seams_.kernel.sequence();
@@ -457,21 +458,24 @@ void Reconciler::tell_problems() {
 
 void Reconciler::report(const std::set<Uuid>* changed_ports) {
   if (mode_ == Mode::Look) return;
-  const std::set<IpAddress>& addresses = facts_.host_addresses;
+  const bool has_local_ip = node_.local_ip && facts_.host_addresses.contains(*node_.local_ip);
   std::set<std::string> told;
   for (const auto& [sentence, since] : problems_since_) {
     if (since.told) told.insert(sentence);
   }
-  seams_.source.report(
-      intent::NodeReport{
-          .problems = std::move(told),
-          .local_ip_present = node_.local_ip && addresses.contains(*node_.local_ip),
-          .datapath_types = vswitch().datapath_types,
-          .iface_types = vswitch().iface_types,
-          .switch_id = vswitch().root ? vswitch().root->to_string() : std::string(),
-          .applied = applied_,
-      },
-      port_reports_, changed_ports);
+  const bool same = said_ && !std::exchange(root_moved_, false) && said_->problems == told &&
+                    said_->local_ip_present == has_local_ip && said_->applied == applied_;
+  if (!same) {
+    said_ = intent::NodeReport{
+        .problems = std::move(told),
+        .local_ip_present = has_local_ip,
+        .datapath_types = vswitch().datapath_types,
+        .iface_types = vswitch().iface_types,
+        .switch_id = vswitch().root ? vswitch().root->to_string() : std::string(),
+        .applied = applied_,
+    };
+  }
+  seams_.source.report(same ? nullptr : &*said_, port_reports_, changed_ports);
 }
 
 }  // namespace ml2::reconcile

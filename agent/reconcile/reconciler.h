@@ -174,9 +174,11 @@ class Reconciler {
   };
   std::map<std::string, Since> problems_since_;
   std::set<std::string> problems_;
-  std::optional<std::int64_t> applied_;  // the source's generation that is carried out
-  bool rows_settled_ = false;            // the last step found no rows to write
-  std::size_t rows_to_repair_ = 0;       // of the transaction that is planned or on its way
+  std::optional<std::int64_t> applied_;     // the source's generation that is carried out
+  std::optional<intent::NodeReport> said_;  // of the node, without ports; nullopt: nothing yet
+  bool root_moved_ = false;                 // what said_ has of ovs-vswitchd may not be so any more
+  bool rows_settled_ = false;               // the last step found no rows to write
+  std::size_t rows_to_repair_ = 0;          // of the transaction that is planned or on its way
   Counters counters_;
   Journal journal_;
   FastPathSide fast_path_;

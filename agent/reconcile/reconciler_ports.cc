@@ -88,8 +88,10 @@ void Reconciler::judge_port(const Uuid& id, std::set<Uuid>& changed) {
     if (port != intent.ports.end() && has_unenforced_groups(port->second)) {
       log::warn("reconcile", "port {}: {}", id.to_string(), kNotEnforced);
     }
-  } else {
+  } else if (was_active || now->status == intent::PortStatus::Error) {
     log::info("reconcile", "port {} is not wired: {}", id.to_string(), now->reason);
+  } else {  // on its way; if it stays there, find_problems() says so
+    log::debug("reconcile", "port {} is not wired: {}", id.to_string(), now->reason);
   }
   port_reports_.insert_or_assign(id, *std::move(now));
 }

@@ -52,6 +52,7 @@ FlowDelta delta_of(const std::set<of::FlowKey>& suspects, const of::FlowSet& des
 
 void diff_bridge(const std::string& bridge, const of::FlowSet& desired, const of::FlowSet& actual,
                  const FlowDelta& changes, const ovsdb::Vswitch& vswitch, bool complete, Plan& plan) {
+  if (changes.add.empty() && changes.change.empty() && changes.remove.empty()) return;
   const std::optional<std::uint64_t> incumbent = incumbent_cookie(desired, actual);
   of::Bundle bundle;
   std::size_t kept_marks = 0;

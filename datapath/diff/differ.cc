@@ -82,10 +82,16 @@ void Differ::suspect_flows(const std::string& name, const Sides& sides, const De
     bridge = {};
     return;
   }
-  const std::optional<std::uint64_t> incumbent = incumbent_cookie(wanted, *there);
   const auto actual = flow_changes.find(name);
-  const bool all = desired_changes.all || !bridge.read || incumbent != bridge.incumbent ||
-                   actual == flow_changes.end() || !actual->second;
+  const auto changed = desired_changes.flows.find(name);
+  const bool unknown = desired_changes.all || !bridge.read || actual == flow_changes.end() || !actual->second;
+  const auto incumbent_in = [](const std::set<of::FlowKey>& keys) {
+    return std::ranges::any_of(keys, tells_incumbent);
+  };
+  const bool may_be_another = unknown || incumbent_in(*actual->second) ||
+                              (changed != desired_changes.flows.end() && incumbent_in(changed->second));
+  const std::optional<std::uint64_t> incumbent = may_be_another ? incumbent_cookie(wanted, *there) : bridge.incumbent;
+  const bool all = unknown || incumbent != bridge.incumbent;
   bridge.read = true;
   bridge.incumbent = incumbent;
   if (all) {
@@ -102,7 +108,6 @@ void Differ::suspect_flows(const std::string& name, const Sides& sides, const De
   }
   note_learned(bridge, *there, *actual->second);
   bridge.suspects.insert(actual->second->begin(), actual->second->end());
-  const auto changed = desired_changes.flows.find(name);
   if (changed == desired_changes.flows.end()) return;
   bridge.suspects.insert(changed->second.begin(), changed->second.end());
   if (std::any_of(changed->second.begin(), changed->second.end(), judges_learned)) {

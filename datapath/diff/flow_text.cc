@@ -69,6 +69,10 @@ bool outputs_to(std::string_view actions, std::int64_t ofport) {
 
 }  // namespace
 
+bool tells_incumbent(const of::FlowKey& key) {
+  return key.priority == 0 && key.match.empty() && (key.table == 0 || key.table == of::number(of::IntTable::Canary));
+}
+
 std::optional<std::uint64_t> incumbent_cookie(const of::FlowSet& desired, const of::FlowSet& actual) {
   // The canary is on the integration bridge only; elsewhere the incumbent's first flow is the default one.
   of::FlowKey witness{of::number(of::IntTable::Canary), 0, ""};

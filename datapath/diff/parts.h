@@ -41,6 +41,8 @@ void diff_fast_path(const Desired& desired, const fp::Tables* fast_path, const n
 // The cookie under which the incumbent agent left its flows on a bridge; nullopt when there are none, or ours have
 // replaced them.
 [[nodiscard]] std::optional<std::uint64_t> incumbent_cookie(const of::FlowSet& desired, const of::FlowSet& actual);
+// Whether it is told by this flow.
+[[nodiscard]] bool tells_incumbent(const of::FlowKey& key);
 // Whether diff() may remove a flow with this cookie.
 [[nodiscard]] bool is_removable(std::uint64_t cookie, std::optional<std::uint64_t> incumbent);
 // Whether the switch has learned a flow by itself; such flows have no counterpart in Desired and go by their own rule.

@@ -188,6 +188,11 @@ Ack NlSocket::dump(NlMessage& message, const Visit& visit, bool* interrupted) {
 }
 
 NlSocket::Received NlSocket::receive(const Visit& visit) {
+  // Nothing is there most of the times that one looks: libnl's way of finding that out begins with a buffer. An error is
+  // told once.
+  if (::recv(nl_socket_get_fd(socket_.get()), nullptr, 0, MSG_PEEK | MSG_DONTWAIT) < 0) {
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? Received::Nothing : Received::Lost;
+  }
   std::unique_ptr<unsigned char, void (*)(void*)> buffer(nullptr, &std::free);
   int length = receive_datagram(buffer);
   if (length == -NLE_AGAIN || length == 0) return Received::Nothing;

@@ -285,22 +285,22 @@ class Node:
         self.emit(f"idle/{self.ports}", "agent_cpu_ms", self.cpu_ms() - before, "ms in 5 s")
 
     def one_port(self, times=7):
-        case, cpus, walls, mods = f"one-port/{self.ports}", [], [], []
+        # Nobody asks the agent anything between two ports: an answer over all ports leaves its caches and heap otherwise
+        # than it found them.
+        case, cpus, walls, mods = f"one-port/{self.ports}", [], [], self.flow_mods()
         for _ in range(times):
             number = self.made
             self.made += 1
             port, rows = self.port_rows(number, LOCAL_HOST, number % len(self.networks))
-            mods_before = self.flow_mods()
             before, begin = self.quiet(), time.monotonic()
             self.ml2.insert(rows)
             self.plug([(f"tap{number}", port)])
             wait_until(lambda: self.not_active() == 0, 120, "the port is ACTIVE", interval=0.02)
             walls.append((time.monotonic() - begin) * 1000)
             cpus.append(self.quiet() - before)
-            mods.append(self.flow_mods() - mods_before)
         self.emit(case, "agent_cpu_ms", statistics.median(cpus), "ms")
         self.emit(case, "wall_ms", statistics.median(walls), "ms")
-        self.emit(case, "flow_mods", statistics.median(mods), "flow mods")
+        self.emit(case, "flow_mods", (self.flow_mods() - mods) / times, "flow mods")
 
     def restart(self):
         case = f"restart/{self.ports}"

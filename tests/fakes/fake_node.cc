@@ -45,12 +45,13 @@ IntentChanges FakeSource::changes_since(std::uint64_t sequence) const {
 }
 
 // The ports that are said to have changed are all that have.
-void FakeSource::report(intent::NodeReport report, const std::map<Uuid, intent::PortReport>& ports,
+void FakeSource::report(const intent::NodeReport* node, const std::map<Uuid, intent::PortReport>& ports,
                         const std::set<Uuid>* changed) {
-  report.ports = std::move(report_.ports);
-  intent::follow(report.ports, ports, changed);
-  ML2_CHECK(report.ports == ports, "a port has changed and was not named");
-  report_ = std::move(report);
+  std::map<Uuid, intent::PortReport> mine = std::move(report_.ports);
+  intent::follow(mine, ports, changed);
+  ML2_CHECK(mine == ports, "a port has changed and was not named");
+  if (node != nullptr) report_ = *node;
+  report_.ports = std::move(mine);
 }
 
 FakeNode::FakeNode(NodeConfig node)

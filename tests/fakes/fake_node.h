@@ -29,7 +29,7 @@ class FakeSource final : public intent::IntentSource {
   [[nodiscard]] std::uint64_t sequence() const override { return sequence_; }
   // What differs is found out by comparing, so that the reconciler is held to it.
   [[nodiscard]] IntentChanges changes_since(std::uint64_t sequence) const override;
-  void report(intent::NodeReport report, const std::map<Uuid, intent::PortReport>& ports,
+  void report(const intent::NodeReport* node, const std::map<Uuid, intent::PortReport>& ports,
               const std::set<Uuid>* changed) override;
   [[nodiscard]] intent::SourceStatus status() const override { return {.kind = "test", .where = "memory"}; }
   [[nodiscard]] std::string why_not_here(const Uuid& port) const override { return "no port " + port.to_string(); }

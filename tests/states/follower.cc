@@ -34,6 +34,7 @@ ovsdb::VswitchChanges changes_between(const ovsdb::Vswitch& before, const ovsdb:
   ovsdb::VswitchChanges changes;
   changes.root = before.root != now.root || before.cur_cfg != now.cur_cfg || before.next_cfg != now.next_cfg ||
                  before.iface_types != now.iface_types || before.datapath_types != now.datapath_types;
+  changes.root_more = changes.root;
   note(before.bridges, now.bridges, changes.bridges);
   note(before.ports, now.ports, changes.ports);
   note(before.port_bridge, now.port_bridge, changes.ports);

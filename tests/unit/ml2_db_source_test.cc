@@ -37,7 +37,7 @@ class Ml2DbSourceTest : public testing::Test {
 
   void say(PortReport report, const std::set<Uuid>* changed) {
     ports[port] = std::move(report);
-    source.report(NodeReport{}, ports, changed);
+    source.report(&node, ports, changed);
   }
   void say(PortReport report) {
     const std::set<Uuid> changed{port};
@@ -58,6 +58,7 @@ class Ml2DbSourceTest : public testing::Test {
                       .version = "1",
                       .report_interval = std::chrono::seconds(30)}};
   Uuid port;
+  NodeReport node;
   std::map<Uuid, PortReport> ports;
   std::size_t written = 0;
 };
@@ -116,7 +117,7 @@ TEST_F(Ml2DbSourceTest, APortThatGoesMeanwhileIsForgotten) {
   say({PortStatus::Down, "no OpenFlow port yet"});
   ports.erase(port);
   const std::set<Uuid> changed{port};
-  source.report(NodeReport{}, ports, &changed);
+  source.report(nullptr, ports, &changed);
   clock.advance(milliseconds(1000));
   settle();
   EXPECT_EQ(transactions(), 0U);
