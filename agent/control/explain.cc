@@ -135,7 +135,9 @@ std::vector<std::string> spoofed(const Reconciler& reconciler, const Uuid& id, c
   const auto dropped_in = [&](of::IntTable table) {
     std::uint64_t packets = 0;
     for (const auto& [key, body] : *bridge->second->flows()) {
-      if (key.table != of::number(table) || key.priority != 1 || body.cookie != cookie_of_port(id)) continue;
+      if (key.table != of::number(table) || key.priority != of::kSpoofDropPriority ||
+          body.cookie != cookie_of_port(id))
+        continue;
       if (const auto count = counted->second.find(key); count != counted->second.end())
         packets += count->second.packets;
     }

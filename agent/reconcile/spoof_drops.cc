@@ -14,8 +14,6 @@
 namespace ml2::reconcile {
 namespace {
 
-constexpr std::uint16_t kDropPriority = 1;  // compile/flows_antispoof.cc
-
 constexpr std::array<of::IntTable, 2> kTables{of::IntTable::ArpSpoof, of::IntTable::MacSpoof};
 
 std::string what_and_how(of::IntTable table, const std::string& since, const Uuid& port) {
@@ -83,7 +81,7 @@ void SpoofDrops::take_answer(of::Switch& of_switch, std::set<std::string>& news)
   Spoofer& spoofer = found->second;
   spoofer.frames = 0;
   for (std::size_t i = 0; i < kTables.size(); ++i) {
-    const auto dropped = counters->find({of::number(kTables[i]), kDropPriority, match});
+    const auto dropped = counters->find({of::number(kTables[i]), of::kSpoofDropPriority, match});
     if (dropped != counters->end()) spoofer.frames += dropped->second.packets;
     const auto learned = counters->find(learned_of(kTables[i], match));
     if (learned == counters->end() || !spoofer.learned[i] || spoofer.since[i]) continue;

@@ -102,7 +102,7 @@ of::FlowSet antispoof_flows(const Port& port, OfPort ofport) {
   }
   // What is left over is dropped by the tables' own flows, too; these count it port by port, and tell.
   const auto tell = [&](IntTable table) {
-    add_flow(flows, table, 1, from_port(), drop_and_tell(table, cookie), cookie);
+    add_flow(flows, table, of::kSpoofDropPriority, from_port(), drop_and_tell(table, cookie), cookie);
   };
   if (check_arp || check_nd) tell(IntTable::ArpSpoof);
   tell(IntTable::MacSpoof);

@@ -45,6 +45,9 @@ enum class PhysTable : std::uint8_t {
   Input = 0,  // local VLAN to provider VLAN
 };
 
+// Of the flows in ArpSpoof and MacSpoof that drop what a port may not send, port by port, above the tables' own drop.
+inline constexpr std::uint16_t kSpoofDropPriority = 1;
+
 struct TableName {
   std::uint8_t table;
   std::string_view name;
