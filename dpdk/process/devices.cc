@@ -8,6 +8,7 @@
 
 #include "datapath/base/log.h"
 #include "datapath/base/text.h"
+#include "dpdk/process/host_stack.h"
 #include "dpdk/walk/offload.h"
 
 namespace ml2::fastpath {
@@ -84,6 +85,7 @@ Status Devices::open(const abi::Port& port) {
   if (is_vhost(devargs)) {
     if (auto ready = ready_socket(devargs); !ready) return ready;
   }
+  if (port.kind == abi::PortKind::Access) keep_host_stack_off(devargs);
   if (const int failed = rte_dev_probe(devargs.c_str()); failed != 0) {
     return transient(fmt::format("device {} cannot be opened: {}", shown, rte_strerror(-failed)));
   }
