@@ -44,7 +44,8 @@ Reconciler::Reconciler(Seams seams, NodeConfig node, Mode mode)
       compiler_([](const of::FlowKey& key, const of::FlowBody& body) { return of::canonical(key, body); }),
       journal_(seams_.clock),
       fast_path_(seams_.fast_path, seams_.kernel, seams_.clock, journal_),
-      spoof_drops_(seams_.clock) {}
+      spoof_drops_(seams_.clock),
+      fast_path_drops_(seams_.clock) {}
 
 void Reconciler::run() {
   seams_.vswitch.run();
@@ -72,6 +73,7 @@ void Reconciler::wait() {
   if (!in_sync_) return;
   if (dirty_) ml2_poll_immediate();
   spoof_drops_.wait();
+  fast_path_drops_.wait();
   const Monotonic now = seams_.clock.now();
   const auto wake_at = [&](Monotonic when) {
     ml2_poll_timer(std::chrono::duration_cast<std::chrono::milliseconds>(when - now).count() + 1);

@@ -28,6 +28,7 @@
 
 #include "agent/intent/intent_source.h"
 #include "agent/reconcile/back_off.h"
+#include "agent/reconcile/fast_path_drops.h"
 #include "agent/reconcile/fast_path_side.h"
 #include "agent/reconcile/journal.h"
 #include "agent/reconcile/spoof_drops.h"
@@ -183,6 +184,7 @@ class Reconciler {
   Journal journal_;
   FastPathSide fast_path_;
   SpoofDrops spoof_drops_;
+  FastPathDrops fast_path_drops_;
 };
 
 }  // namespace ml2::reconcile

@@ -13,15 +13,23 @@ void Reconciler::watch_drops() {
   const auto bridge = bridges_.find(node_.integration_bridge);
   const std::set<std::string> news =
       spoof_drops_.run(mode_ == Mode::Act && bridge != bridges_.end() ? bridge->second.of_switch.get() : nullptr);
-  if (news.empty()) return;
-  for (const auto& [id, state] : desired().port_states) {
-    if (news.contains(SpoofDrops::match_of(state))) on_their_way_.insert(id);
+  const std::set<fp::PortId> fast_path_news =
+      fast_path_drops_.run(mode_ == Mode::Act && fast_path_.enabled() ? &seams_.fast_path->spoofed() : nullptr);
+  for (const fp::PortId port : fast_path_news) {
+    if (const auto id = fast_path_ports_.find(port); id != fast_path_ports_.end()) on_their_way_.insert(id->second);
+  }
+  if (news.empty() && fast_path_news.empty()) return;
+  if (!news.empty()) {
+    for (const auto& [id, state] : desired().port_states) {
+      if (news.contains(SpoofDrops::match_of(state))) on_their_way_.insert(id);
+    }
   }
   dirty_ = true;
 }
 
 std::uint64_t Reconciler::spoofed_frames(const PortState& state) const {
-  return spoof_drops_.frames(SpoofDrops::match_of(state));
+  return state.fast_path_port != 0 ? fast_path_drops_.frames(state.fast_path_port)
+                                   : spoof_drops_.frames(SpoofDrops::match_of(state));
 }
 
 // The ports of which something else is to be said than before; nullopt: any.
@@ -52,14 +60,19 @@ void Reconciler::judge_port(const Uuid& id, std::set<Uuid>& changed) {
   const bool was_active = before != port_reports_.end() && before->second.status == intent::PortStatus::Active;
   const auto found = desired().port_states.find(id);
   const PortState* state = found == desired().port_states.end() ? nullptr : &found->second;
+  if (state != nullptr && state->fast_path_port != 0) {
+    Uuid& whose = fast_path_ports_.try_emplace(state->fast_path_port, id).first->second;
+    if (std::exchange(whose, id) != id) fast_path_drops_.forget(state->fast_path_port);
+  }
   auto now = port_report(id, intent, desired(), plan_, facts_, was_active, fast_path_);
   if (now && state != nullptr && now->status == intent::PortStatus::Active) {
     now->reason = state->warning;
-    if (std::string drops = spoof_drops_.sentence(SpoofDrops::match_of(*state), id); !drops.empty()) {
+    const std::string drops = state->fast_path_port != 0 ? fast_path_drops_.sentence(state->fast_path_port, id)
+                                                         : spoof_drops_.sentence(SpoofDrops::match_of(*state), id);
+    if (!drops.empty()) {
       now->reason += (now->reason.empty() ? "" : "; ") + drops;
     }
   }
-  if (state != nullptr && state->fast_path_port != 0) fast_path_ports_[state->fast_path_port] = id;
   journal_.port(id, now ? &*now : nullptr, state);
   const bool is_active = now && now->status == intent::PortStatus::Active;
   if (was_active && !is_active) --active_ports_;

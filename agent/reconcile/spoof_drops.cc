@@ -1,11 +1,9 @@
 #include "agent/reconcile/spoof_drops.h"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "agent/reconcile/spoof_sentences.h"
 #include "datapath/base/poll_loop.h"
 #include "datapath/openflow/cookie.h"
 #include "datapath/openflow/match.h"
@@ -15,21 +13,6 @@ namespace ml2::reconcile {
 namespace {
 
 constexpr std::array<of::IntTable, 2> kTables{of::IntTable::ArpSpoof, of::IntTable::MacSpoof};
-
-std::string what_and_how(of::IntTable table, const std::string& since, const Uuid& port) {
-  if (table == of::IntTable::ArpSpoof) {
-    return fmt::format(
-        "anti-spoofing drops ARP or neighbour advertisements for addresses that are not this port's, since {}; if it "
-        "shall "
-        "have them: ml2ctl port set {} --allowed-address ip-address=ADDRESS",
-        since, port.to_string());
-  }
-  return fmt::format(
-      "anti-spoofing drops frames from MACs that are not this port's, since {}; if it shall send them: ml2ctl port "
-      "set {} "
-      "--allowed-address ip-address=ADDRESS,mac-address=MAC, or --disable-port-security",
-      since, port.to_string());
-}
 
 // What the drop flow of `table` has the switch learn.
 of::FlowKey learned_of(of::IntTable table, const std::string& match) {
@@ -134,9 +117,8 @@ std::string SpoofDrops::sentence(const std::string& match, const Uuid& port) con
   if (found == spoofers_.end()) return text;
   for (std::size_t i = 0; i < kTables.size(); ++i) {
     if (!found->second.since[i]) continue;
-    const std::string since =
-        fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(WallTime::clock::to_time_t(*found->second.since[i])));
-    text += (text.empty() ? "" : "; ") + what_and_how(kTables[i], since, port);
+    const Spoofed what = kTables[i] == of::IntTable::ArpSpoof ? Spoofed::Announcement : Spoofed::Mac;
+    text += (text.empty() ? "" : "; ") + spoof_sentence(what, *found->second.since[i], port);
   }
   return text;
 }

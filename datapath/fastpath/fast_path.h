@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,6 +33,21 @@ struct FastPathStatus {
   std::uint64_t records_read = 0;  // read back; none where the digests agree
 };
 
+// Frames of a port that anti-spoofing has dropped.
+struct SpoofedFrames {
+  std::uint64_t announcements = 0;  // ARP, neighbour advertisements
+  std::uint64_t macs = 0;
+  std::uint64_t addresses = 0;  // IP packets
+
+  friend bool operator==(const SpoofedFrames&, const SpoofedFrames&) = default;
+};
+// Of all ports, since ml2-fastpath was started, whoever had the number then.
+struct SpoofCounters {
+  std::uint64_t sequence = 0;             // grows with each change of what follows; 0: not heard yet
+  std::uint64_t boot = 0;                 // FastPathStatus::boot
+  std::map<PortId, SpoofedFrames> ports;  // of which anything was dropped
+};
+
 struct UpdateOutcome {
   Status status;
   std::vector<std::string> refused;  // records that were left out: a sentence each
@@ -53,6 +69,9 @@ class FastPath {
   [[nodiscard]] virtual std::uint64_t sequence() const = 0;
   // Records that may differ between tables() of number `sequence` and the present ones; nullopt: any.
   [[nodiscard]] virtual std::optional<RecordKeys> changes_since(std::uint64_t sequence) const = 0;
+
+  // As they were heard last, which is every few seconds; while the fast path is away, as they were.
+  [[nodiscard]] virtual const SpoofCounters& spoofed() const = 0;
 
   // Sends `update`. Fails as Transient when one is in flight or tables() is nullptr (nothing was sent then).
   virtual Status commit(const Update& update) = 0;

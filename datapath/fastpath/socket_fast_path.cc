@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
@@ -25,6 +27,9 @@ constexpr int kMessagesPerRun = 4096;
 // Reads that found another digest than was told: somebody else changes the tables meanwhile.
 constexpr int kMaxRounds = 8;
 constexpr std::string_view kShow = "show";
+constexpr std::string_view kDrops = "drops";
+// A row for each of 31 reasons of each of 4,095 ports.
+constexpr std::size_t kMaxRows = 32UL * 1024 * 1024;
 
 template <class T>
 std::span<const std::uint8_t> bytes_of(const T& value) {
@@ -41,6 +46,29 @@ std::vector<unsigned> cores_of(const std::string& rows) {
       cores.push_back(worker["core"].get<unsigned>());
   }
   return cores;
+}
+
+// Of rows of "drops": what anti-spoofing has dropped. Other reasons are nobody's mistake here.
+std::map<PortId, SpoofedFrames> spoofed_of(const std::string& rows) {
+  static const std::map<std::string, std::uint64_t SpoofedFrames::*> kReasons{
+      {"SpoofedArp", &SpoofedFrames::announcements},
+      {"SpoofedNd", &SpoofedFrames::announcements},
+      {"SpoofedMac", &SpoofedFrames::macs},
+      {"SpoofedIpv4", &SpoofedFrames::addresses},
+      {"SpoofedIpv6", &SpoofedFrames::addresses}};
+  std::map<PortId, SpoofedFrames> ports;
+  for (const std::string& line : text::split(rows, '\n')) {
+    if (line.find("Spoofed") == std::string::npos) continue;
+    const auto row = nlohmann::json::parse(line, nullptr, false);
+    if (!row.is_object() || !row.contains("port") || !row.contains("reason") || !row.contains("packets")) continue;
+    if (!row["port"].is_number_unsigned() || !row["packets"].is_number_unsigned() || !row["reason"].is_string())
+      continue;
+    const auto port = row["port"].get<std::uint64_t>();
+    const auto reason = kReasons.find(row["reason"].get<std::string>());
+    if (reason == kReasons.end() || port == 0 || port > std::numeric_limits<PortId>::max()) continue;
+    ports[static_cast<PortId>(port)].*reason->second += row["packets"].get<std::uint64_t>();
+  }
+  return ports;
 }
 
 }  // namespace
@@ -64,7 +92,7 @@ void SocketFastPath::connect() {
   status_.connected = true;
   status_.error.clear();
   status_.cores.clear();
-  rows_.clear();
+  drops_due_ = true;
   ++status_.connections;
   ask(Asked::Process);
 }
@@ -106,14 +134,18 @@ std::uint32_t SocketFastPath::send(abi::Type type, std::span<const std::uint8_t>
   return header.request;
 }
 
+std::uint32_t SocketFastPath::query(std::string_view question) {
+  rows_.clear();
+  return send(abi::Type::Query, {reinterpret_cast<const std::uint8_t*>(question.data()), question.size()},
+              abi::Kind{0}, static_cast<std::uint32_t>(question.size()));
+}
+
 void SocketFastPath::ask(Asked what) {
   asked_ = what;
   switch (what) {
     case Asked::Nothing: break;
-    case Asked::Process:
-      answer_to_ = send(abi::Type::Query, {reinterpret_cast<const std::uint8_t*>(kShow.data()), kShow.size()},
-                        abi::Kind{0}, static_cast<std::uint32_t>(kShow.size()));
-      break;
+    case Asked::Process: answer_to_ = query(kShow); break;
+    case Asked::Drops: answer_to_ = query(kDrops); break;
     case Asked::State: answer_to_ = send(abi::Type::Hello); break;
     case Asked::Records: answer_to_ = send(abi::Type::Read, {}, unread_.front()); break;
     case Asked::Commit: answer_to_ = send(abi::Type::Commit); break;
@@ -176,7 +208,9 @@ void SocketFastPath::handle_message(const abi::Header& header, std::span<const s
         fmt::format("it speaks version {} of the protocol, and {} was expected", header.version, abi::kVersion));
   }
   if (header.request != answer_to_) return disconnect("an answer to nothing that was asked");
-  if (header.type == abi::Type::Rows && asked_ == Asked::Process) return take_process(header, body);
+  if (header.type == abi::Type::Rows && (asked_ == Asked::Process || asked_ == Asked::Drops)) {
+    return take_rows(header, body);
+  }
   if (header.type == abi::Type::Welcome && asked_ == Asked::State && body.size() >= sizeof(abi::State)) {
     abi::State state;
     std::memcpy(&state, body.data(), sizeof(state));
@@ -191,13 +225,23 @@ void SocketFastPath::handle_message(const abi::Header& header, std::span<const s
   disconnect(fmt::format("an answer of type {} was not expected", static_cast<unsigned>(header.type)));
 }
 
-void SocketFastPath::take_process(const abi::Header& header, std::span<const std::uint8_t> body) {
+void SocketFastPath::take_rows(const abi::Header& header, std::span<const std::uint8_t> body) {
   rows_.append(body.begin(), body.end());
-  if (rows_.size() > abi::kMaxMessage) return disconnect("what it says of itself has no end");
+  if (rows_.size() > kMaxRows) return disconnect("what it says of itself has no end");
+  deadline_ = ml2_time_msec() + kPatienceMsec;
   if (header.last == 0) return;
+  if (asked_ == Asked::Drops) return take_drops();
   status_.cores = cores_of(rows_);
-  rows_.clear();
+  rows_ = {};
   ask(Asked::State);
+}
+
+void SocketFastPath::take_drops() {
+  std::map<PortId, SpoofedFrames> ports = spoofed_of(rows_);
+  rows_ = {};
+  asked_ = Asked::Nothing;
+  if (spoofed_.sequence != 0 && spoofed_.boot == status_.boot && spoofed_.ports == ports) return;
+  spoofed_ = {.sequence = spoofed_.sequence + 1, .boot = status_.boot, .ports = std::move(ports)};
 }
 
 void SocketFastPath::take_state(const abi::State& state) {
@@ -229,6 +273,7 @@ void SocketFastPath::read_next() {
   readable_ = true;
   if (done_) outcome_ = std::move(done_);
   done_.reset();
+  if (std::exchange(drops_due_, false)) ask(Asked::Drops);
 }
 
 void SocketFastPath::take_records(const abi::Header& header, std::span<const std::uint8_t> body) {
@@ -350,6 +395,7 @@ void SocketFastPath::run() {
   if (!fd_) return;
   if (asked_ != Asked::Nothing && now >= deadline_) return disconnect("it does not answer");
   if (asked_ == Asked::Nothing && now >= ask_at_) {
+    drops_due_ = true;
     ask(Asked::State);
     flush();
   }

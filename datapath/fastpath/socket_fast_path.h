@@ -1,6 +1,7 @@
 // SocketFastPath: the FastPath seam on ml2-fastpath's control socket (dpdk/abi/messages.h).
 //
 //     connect -> Query "show" -> Rows -> Hello -> Welcome -> Read of each kind whose digest is not what we remember -> tables() are there
+//     now and then: Hello -> Welcome -> (Read...) -> Query "drops" -> Rows -> spoofed() are there
 //     commit() -> Begin, Put..., Remove..., Commit -> Done -> Read where the digests are not what we expect -> take_outcome()
 //
 // Where in the walk: agent/main.cc makes one when [fastpath] is enabled.
@@ -8,8 +9,8 @@
 // Failure: a connection that cannot be made, is closed, breaks the protocol or is silent for too long is given up, said in
 //   status(), and made anew 50 ms later. What was read is remembered meanwhile: after a break in which nothing changed
 //   the digests say so, and nothing is read.
-// What it does not do: it never waits for the other end. It learns of somebody else's changes only when it asks, every five
-//   seconds: the protocol has no notifications.
+// What it does not do: it never waits for the other end. It learns of somebody else's changes, and of what is dropped, only
+//   when it asks, every five seconds: the protocol has no notifications.
 #pragma once
 
 #include <chrono>
@@ -17,6 +18,7 @@
 #include <deque>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "datapath/base/unique_fd.h"
@@ -28,7 +30,7 @@ namespace ml2::fp {
 
 class SocketFastPath final : public FastPath {
  public:
-  // `ask_every`: how often it looks for other clients' changes.
+  // `ask_every`: how often it looks for other clients' changes, and for what anti-spoofing has dropped.
   explicit SocketFastPath(std::string socket, std::chrono::milliseconds ask_every = std::chrono::seconds(5));
 
   void run() override;
@@ -38,13 +40,14 @@ class SocketFastPath final : public FastPath {
   [[nodiscard]] std::optional<RecordKeys> changes_since(std::uint64_t sequence) const override {
     return log_.since(sequence);
   }
+  [[nodiscard]] const SpoofCounters& spoofed() const override { return spoofed_; }
   Status commit(const Update& update) override;
   [[nodiscard]] bool busy() const override { return asked_ != Asked::Nothing; }
   [[nodiscard]] std::optional<UpdateOutcome> take_outcome() override;
   [[nodiscard]] FastPathStatus status() const override { return status_; }
 
  private:
-  enum class Asked { Nothing, Process, State, Records, Commit };  // what the next answer is about
+  enum class Asked { Nothing, Process, State, Records, Drops, Commit };  // what the next answer is about
 
   void connect();
   void disconnect(const std::string& why);
@@ -55,7 +58,9 @@ class SocketFastPath final : public FastPath {
   void handle(std::span<const std::uint8_t> packet);
   void handle_message(const abi::Header& header, std::span<const std::uint8_t> body);
   void ask(Asked what);
-  void take_process(const abi::Header& header, std::span<const std::uint8_t> body);
+  std::uint32_t query(std::string_view question);
+  void take_rows(const abi::Header& header, std::span<const std::uint8_t> body);
+  void take_drops();
   void take_state(const abi::State& state);
   void take_records(const abi::Header& header, std::span<const std::uint8_t> body);
   void read_next();
@@ -81,7 +86,9 @@ class SocketFastPath final : public FastPath {
   std::uint64_t sequence_ = 0;
   TableLog log_;
 
-  std::string rows_;                      // of the answer to "show", so far
+  std::string rows_;  // of the answer to a question, so far
+  SpoofCounters spoofed_;
+  bool drops_due_ = false;                // are to be asked for, once the tables are known
   Digests told_{};                        // what the fast path said last
   std::vector<abi::Kind> unread_;         // kinds to read; the first is being read
   Tables fresh_;                          // what has come of it

@@ -218,6 +218,39 @@ TEST_P(FastPathContract, OneUpdateAtATimeAndALostOneIsTold) {
   ASSERT_TRUE(until(*client_, [&] { return client_->tables() == nullptr; }));
 }
 
+TEST_P(FastPathContract, WhatAntiSpoofingDropsIsCounted) {
+  ASSERT_TRUE(until(*client_, [&] { return client_->spoofed().sequence != 0; }));
+  EXPECT_TRUE(client_->spoofed().ports.empty());
+  EXPECT_EQ(client_->spoofed().boot, client_->status().boot);
+  const std::uint64_t first = client_->spoofed().sequence;
+  Tables wanted;
+  abi::Port machine = port(3, rig_->spoofing_device().c_str());
+  machine.spoof_check = 1;
+  wanted.put(machine);
+  wanted.put(abi::Segment{.id = 5, .vni = 1000, .mark = 0xfeed});
+  wanted.put(abi::Attachment{.port = 3, .segment = 5});
+  wanted.put(abi::Allowed{.port = 3, .mac = {0x02, 0, 0, 0, 0, 1}, .prefix = 32, .address = {10, 0, 0, 1}});
+  EXPECT_THAT(carry_out_by(*client_, {.full = true, .put = wanted}).refused, ElementsAre());
+  rig_->spoof(3);
+  ASSERT_TRUE(until(*client_, [&] { return !client_->spoofed().ports.empty(); }));
+  EXPECT_EQ(client_->spoofed().ports, (std::map<PortId, SpoofedFrames>{{3, {.macs = 1}}}));
+  // It is told once, and does not change what the tables are.
+  const std::uint64_t then = client_->spoofed().sequence;
+  EXPECT_GT(then, first);
+  const std::uint64_t tables_then = client_->sequence();
+  const auto other = rig_->open();
+  ASSERT_TRUE(until(*other, [&] { return other->spoofed().sequence != 0; }));
+  EXPECT_EQ(other->spoofed().ports, client_->spoofed().ports);
+  EXPECT_EQ(client_->spoofed().sequence, then);
+  EXPECT_EQ(client_->sequence(), tables_then);
+  rig_->stop();
+  ASSERT_TRUE(until(*client_, [&] { return client_->tables() == nullptr; }));
+  EXPECT_EQ(client_->spoofed().sequence, then);
+  rig_->start();
+  ASSERT_TRUE(until(*client_, [&] { return client_->spoofed().sequence != then; }));
+  EXPECT_TRUE(client_->spoofed().ports.empty());
+}
+
 INSTANTIATE_TEST_SUITE_P(Of, FastPathContract, ::testing::Values("Fake", "Server", "Process"),
                          [](const auto& backend) { return std::string(backend.param); });
 

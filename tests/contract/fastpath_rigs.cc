@@ -8,12 +8,14 @@
 
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <thread>
 
 #include "datapath/base/check.h"
 #include "datapath/base/poll_loop.h"
 #include "datapath/fastpath/socket_fast_path.h"
 #include "dpdk/process/control.h"
+#include "dpdk/walk/frame.h"
 #include "tests/fakes/fake_fast_path.h"
 
 namespace ml2::fp {
@@ -29,6 +31,7 @@ class FakeRig final : public FastPathRig {
   }
   std::unique_ptr<FastPath> open() override { return std::make_unique<FakeFastPath>(process_); }
   std::vector<unsigned> cores() const override { return {2, 3}; }
+  void spoof(PortId port) override { process_.drop(port, {.macs = 1}); }
   void start() override { process_.start(); }
   void stop() override { process_.stop(); }
 
@@ -48,10 +51,23 @@ class Directory {
   Directory(const Directory&) = delete;
   Directory& operator=(const Directory&) = delete;
   [[nodiscard]] std::string socket() const { return path_ + "/control"; }
+  // Writes one, and answers its path.
+  [[nodiscard]] std::string file(const std::string& name, const std::vector<std::uint32_t>& words) const {
+    std::ofstream file(path_ + "/" + name, std::ios::binary);
+    file.write(reinterpret_cast<const char*>(words.data()), static_cast<std::streamsize>(words.size() * 4));
+    return path_ + "/" + name;
+  }
 
  private:
   std::string path_;
 };
+
+// A capture file (pcap-savefile(5)) of one frame of 64 bytes, from 02:02:02:02:02:02.
+std::vector<std::uint32_t> spoofed_frame() {
+  std::vector<std::uint32_t> words{0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1, 0, 0, 64, 64};
+  words.resize(words.size() + 16, 0x02020202);
+  return words;
+}
 
 class NoReaders final : public fastpath::GracePeriod {
  public:
@@ -84,7 +100,8 @@ class ServerRig final : public FastPathRig {
     parts.boot = ++boot_;
     parts.process_members = [] { return std::string(R"("workers":[{"core":4},{"core":5}])"); };
     parts.second = [] { return std::uint64_t{0}; };
-    parts.counters = [] { return std::vector<const fastpath::Counters*>(); };
+    counters_ = std::make_unique<fastpath::Counters>();
+    parts.counters = [this] { return std::vector<const fastpath::Counters*>{counters_.get()}; };
     auto control = fastpath::Control::open(directory_.socket(), std::move(parts));
     ML2_CHECK(control.has_value(), "the control socket opens in a directory of its own");
     control_ = std::move(*control);
@@ -93,6 +110,10 @@ class ServerRig final : public FastPathRig {
     thread_ = std::thread([this] {
       while (!end_) control_->run(1000, wake_.get());
     });
+  }
+  void spoof(PortId port) override {
+    __atomic_fetch_add(&counters_->ports[port].drops[static_cast<std::size_t>(fastpath::Drop::SpoofedMac)], 1,
+                       __ATOMIC_RELAXED);
   }
   void stop() override {
     if (!thread_.joinable()) return;
@@ -107,6 +128,7 @@ class ServerRig final : public FastPathRig {
   Directory directory_;
   NoReaders readers_;
   NullDevices devices_;
+  std::unique_ptr<fastpath::Counters> counters_;
   std::unique_ptr<fastpath::Program> program_;
   std::unique_ptr<fastpath::Control> control_;
   UniqueFd wake_;
@@ -128,6 +150,9 @@ class ProcessRig final : public FastPathRig {
     return std::make_unique<SocketFastPath>(directory_.socket(), kAskEvery);
   }
   std::vector<unsigned> cores() const override { return {std::max(std::thread::hardware_concurrency(), 1U) - 1}; }
+  std::string spoofing_device() const override {
+    return fmt::format("net_pcap9,rx_pcap={}", directory_.file("spoofed.pcap", spoofed_frame()));
+  }
   void start() override {
     const std::string socket = directory_.socket();
     const std::string core = std::to_string(cores().front());

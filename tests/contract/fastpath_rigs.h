@@ -25,6 +25,10 @@ class FastPathRig {
   [[nodiscard]] virtual std::unique_ptr<FastPath> open() = 0;
   // The processors that the workers of what start() starts have.
   [[nodiscard]] virtual std::vector<unsigned> cores() const = 0;
+  // A device for an access port whose machine has sent a frame from a MAC that is not its own...
+  [[nodiscard]] virtual std::string spoofing_device() const { return "net_null9,copy=0"; }
+  // ... and what a port with that device has to be told, where there is no packet walk.
+  virtual void spoof(PortId /*port*/) {}
   virtual void start() = 0;
   virtual void stop() = 0;
 };

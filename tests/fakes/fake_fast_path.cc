@@ -52,8 +52,16 @@ struct FakeFastPathProcess::Process {
 FakeFastPathProcess::FakeFastPathProcess() { start(); }
 FakeFastPathProcess::~FakeFastPathProcess() = default;
 
+void FakeFastPathProcess::drop(PortId port, const SpoofedFrames& frames) {
+  SpoofedFrames& sum = dropped_[port];
+  sum.announcements += frames.announcements;
+  sum.macs += frames.macs;
+  sum.addresses += frames.addresses;
+}
+
 void FakeFastPathProcess::stop() {
   process_.reset();
+  dropped_.clear();
   ++changes_;
 }
 
@@ -144,6 +152,9 @@ void FakeFastPath::run() {
     status_.records += update_->size();
     update_.reset();
   }
+  if (spoofed_.sequence == 0 || spoofed_.boot != process_.boot() || spoofed_.ports != process_.dropped()) {
+    spoofed_ = {.sequence = spoofed_.sequence + 1, .boot = process_.boot(), .ports = process_.dropped()};
+  }
   if (tables_ && seen_ == process_.changes()) return;
   seen_ = process_.changes();
   status_.boot = process_.boot();
@@ -162,7 +173,8 @@ void FakeFastPath::note(const Tables& before, const Tables& now) {
 }
 
 void FakeFastPath::wait() {
-  if (update_ || outcome_ || seen_ != process_.changes()) ml2_poll_immediate();
+  const bool news = seen_ != process_.changes() || spoofed_.ports != process_.dropped();
+  if (update_ || outcome_ || news) ml2_poll_immediate();
 }
 
 Status FakeFastPath::commit(const Update& update) {

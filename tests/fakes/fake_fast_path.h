@@ -30,6 +30,9 @@ class FakeFastPathProcess {
   // Devices of this name do not open, and the reason; an empty reason takes that back.
   void refuse_device(const std::string& name, const std::string& reason);
 
+  // Anti-spoofing has dropped these of the port.
+  void drop(PortId port, const SpoofedFrames& frames);
+
   // The processors of its workers.
   void run_on(std::vector<unsigned> cores) { cores_ = std::move(cores); }
 
@@ -40,6 +43,7 @@ class FakeFastPathProcess {
   [[nodiscard]] std::uint64_t generation() const;
   [[nodiscard]] std::uint64_t changes() const;  // grows with every update
   [[nodiscard]] std::uint64_t devices_opened() const;
+  [[nodiscard]] const std::map<PortId, SpoofedFrames>& dropped() const { return dropped_; }
   [[nodiscard]] UpdateOutcome apply(const Update& update);  // as any client's
 
  private:
@@ -47,6 +51,7 @@ class FakeFastPathProcess {
   std::unique_ptr<Process> process_;
   std::map<std::string, std::string> refused_;
   std::vector<unsigned> cores_ = {1};
+  std::map<PortId, SpoofedFrames> dropped_;
   std::uint64_t boot_ = 0;
   std::uint64_t changes_ = 0;
   std::uint64_t devices_opened_ = 0;
@@ -63,6 +68,7 @@ class FakeFastPath final : public FastPath {
   [[nodiscard]] std::optional<RecordKeys> changes_since(std::uint64_t sequence) const override {
     return log_.since(sequence);
   }
+  [[nodiscard]] const SpoofCounters& spoofed() const override { return spoofed_; }
   Status commit(const Update& update) override;
   [[nodiscard]] bool busy() const override { return update_.has_value(); }
   [[nodiscard]] std::optional<UpdateOutcome> take_outcome() override;
@@ -73,6 +79,7 @@ class FakeFastPath final : public FastPath {
 
   FakeFastPathProcess& process_;
   FastPathStatus status_;
+  SpoofCounters spoofed_;
   std::optional<Tables> tables_;
   std::uint64_t sequence_ = 0;
   TableLog log_;

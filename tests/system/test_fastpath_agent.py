@@ -85,6 +85,49 @@ class FastPathAgent(FastPathLab):
         self.addCleanup(client.close)
         self.assertEqual([row["remote"] for row in client.query("vteps")], [self.lab[2].local_ip6])
 
+    def test_what_port_security_drops(self):
+        pink = self.network("pink", "vxlan", cidrs=("10.6.0.0/24",))
+        one, two = (self.fast_path_machine(f"p{index}", pink, self.lab[index]) for index in (1, 2))
+        ports = {machine: self.ml2ctl_json("port", "show", name) for machine, name in ((one, "p1"), (two, "p2"))}
+        self.assert_pings(one, two.ip4, count=2)
+        # What the host's kernel would send on the machine's device by itself is nobody's fault.
+        device = f"/proc/sys/net/ipv6/conf/tap{ports[one]['id'][:11]}/disable_ipv6"
+        self.assertEqual(self.lab[1].run("cat", device).stdout.strip(), "1")
+        self.assertEqual(self.show_port(ports[one])["status_reason"], "")
+
+        def says(*words):
+            shown = self.show_port(ports[one])
+            if shown["status"] != "ACTIVE" or any(word not in shown["status_reason"] for word in words):
+                raise laboratory.LabError(f"the port says {shown['status_reason']!r}")
+            return shown["status_reason"]
+
+        def line():
+            return next(port for port in self.lab[1].status()["ports"] if port["id"] == ports[one]["id"])
+        # Another MAC, then an address that nobody gave it.
+        before = self.sent()
+        one.run("ip", "link", "set", "eth0", "address", "02:00:00:00:be:ef")
+        begun = time.monotonic()
+        one.ping(two.ip4, count=1)
+        sentence = wait_until(lambda: says("from MACs that are not this port's", "since", "--disable-port-security"), 10,
+                              "the row says it")
+        self.saw(f"a spoofed MAC is said after {time.monotonic() - begun:.1f} s: {sentence}")
+        self.assertIn(sentence, self.lab[1].agent_call("status"))
+        self.assertGreater(line()["spoofed_frames"], 0)
+        one.run("ip", "link", "set", "eth0", "address", ports[one]["mac_address"])
+        one.run("ip", "address", "add", "10.6.0.77/24", "dev", "eth0")
+        one.run("ip", "neigh", "flush", "all")
+        one.run("ping", "-c", "1", "-W", "1", "-I", "10.6.0.77", two.ip4, check=False)
+        wait_until(lambda: says("drops ARP or neighbour advertisements", "from MACs"), 10, "the row says both")
+        self.assertIn("anti-spoofing", self.ml2ctl("port", "list").stdout)
+        # Only said: nothing was sent for it, and the other port is as it was.
+        self.assertEqual(self.sent(), before)
+        self.assertEqual(self.show_port(ports[two])["status_reason"], "")
+        one.run("ip", "address", "del", "10.6.0.77/24", "dev", "eth0")
+        quiet = time.monotonic()
+        wait_until(lambda: self.show_port(ports[one])["status_reason"] == "", 90, "the port says nothing any more")
+        self.saw(f"and nothing any more {time.monotonic() - quiet:.0f} s after the last")
+        self.assertEqual(line()["spoofed_frames"], 0)
+
     def test_ports_on_both_sides_of_one_network(self):
         green = self.network("green", "vxlan", cidrs=("10.3.0.0/24",))
         served = self.fast_path_machine("f1", green, self.lab[1])

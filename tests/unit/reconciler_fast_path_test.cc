@@ -273,6 +273,59 @@ TEST_F(FastPathNode, SomebodyElsesChangeIsMended) {
   EXPECT_EQ(node_.agent().counters().steps, then);
 }
 
+// As of a port on Open vSwitch: in the report at once, with its number, and gone after a quiet minute.
+TEST_F(FastPathNode, WhatAntiSpoofingDropsIsInThatPortsReport) {
+  node_.host().add_device("tap33333333-33", Mac({0x02, 0, 0, 0, 0, 8}), "tun");
+  Intent more = intent();
+  more.ports.emplace(kOther, port(kOther, "fa:16:3e:00:00:02"));
+  node_.source().set(more);
+  later();
+  const PortState& state = node_.agent().desired().port_states.at(kPort);
+  const std::uint64_t changes = node_.fast_path().changes();
+  node_.fast_path().drop(state.fast_path_port, {.macs = 3});
+  node_.run();
+  EXPECT_EQ(report().status, intent::PortStatus::Active);
+  EXPECT_THAT(report().reason, HasSubstr("drops frames from MACs that are not this port's, since "));
+  EXPECT_THAT(node_.source().last_report().ports.at(kPort).reason, HasSubstr("from MACs"));
+  EXPECT_EQ(node_.source().last_report().ports.at(kOther).reason, "");
+  EXPECT_EQ(node_.agent().spoofed_frames(state), 3U);
+  // Each kind has its sentence and its minute.
+  node_.clock().advance(std::chrono::seconds(40));
+  node_.fast_path().drop(state.fast_path_port, {.announcements = 1, .addresses = 1});
+  node_.run();
+  EXPECT_THAT(report().reason, HasSubstr("drops ARP or neighbour advertisements"));
+  EXPECT_THAT(report().reason, HasSubstr("drops packets from addresses that are not this port's"));
+  EXPECT_THAT(report().reason, HasSubstr("from MACs"));
+  EXPECT_EQ(node_.agent().spoofed_frames(state), 5U);
+  node_.clock().advance(std::chrono::seconds(21));
+  node_.run();
+  EXPECT_THAT(report().reason, ::testing::Not(HasSubstr("from MACs")));
+  EXPECT_THAT(report().reason, HasSubstr("drops ARP"));
+  node_.clock().advance(std::chrono::seconds(40));
+  node_.run();
+  EXPECT_EQ(report().reason, "");
+  EXPECT_EQ(node_.agent().spoofed_frames(state), 0U);
+  EXPECT_EQ(node_.fast_path().changes(), changes);  // only said
+}
+
+TEST_F(FastPathNode, WhatWasDroppedBeforeIsNobodysFaultNow) {
+  later();
+  const fp::PortId number = node_.agent().desired().port_states.at(kPort).fast_path_port;
+  node_.fast_path().drop(number, {.macs = 3});
+  node_.start_agent();
+  later();
+  EXPECT_EQ(report().reason, "");
+  // A fast path that was started again counts from zero.
+  node_.fast_path().stop();
+  later();
+  node_.fast_path().start();
+  later();
+  EXPECT_EQ(report().reason, "");
+  node_.fast_path().drop(number, {.macs = 1});
+  node_.run();
+  EXPECT_THAT(report().reason, HasSubstr("from MACs"));
+}
+
 // A port more, its tap, and its going: nothing else is compiled.
 TEST_F(FastPathNode, APortMoreCompilesNothingElse) {
   later();
