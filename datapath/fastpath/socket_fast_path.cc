@@ -240,6 +240,9 @@ void SocketFastPath::take_drops() {
   std::map<PortId, SpoofedFrames> ports = spoofed_of(rows_);
   rows_ = {};
   asked_ = Asked::Nothing;
+  // From now on: an answer that takes as long as that would else be followed by the next question at once, and commit()
+  // would find no room between them.
+  ask_at_ = ml2_time_msec() + ask_every_.count();
   if (spoofed_.sequence != 0 && spoofed_.boot == status_.boot && spoofed_.ports == ports) return;
   spoofed_ = {.sequence = spoofed_.sequence + 1, .boot = status_.boot, .ports = std::move(ports)};
 }
