@@ -1,6 +1,7 @@
 #include "agent/control/process_shim.h"
 
 #include <config.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,9 +157,34 @@ int ml2_unixctl_open(const char* path, struct unixctl_server** server) { return 
 
 void ml2_unixctl_close(struct unixctl_server* server) { unixctl_server_destroy(server); }
 
-void ml2_unixctl_run(struct unixctl_server* server) { unixctl_server_run(server); }
+// What unixctl waited for last: its listener, and the connections that are to be read or written.
+static bool noting_waits;
+static int n_waits;
+static struct pollfd last_wait;
 
-void ml2_unixctl_wait(struct unixctl_server* server) { unixctl_server_wait(server); }
+void __real_poll_fd_wait_at(int fd, short events, const char* where);
+void __wrap_poll_fd_wait_at(int fd, short events, const char* where);
+void __wrap_poll_fd_wait_at(int fd, short events, const char* where) {
+  if (noting_waits) {
+    last_wait = (struct pollfd){.fd = fd, .events = events};
+    n_waits++;
+  }
+  __real_poll_fd_wait_at(fd, events, where);
+}
+
+// To accept a connection the kernel makes a socket before it looks whether there is one; that there is none, as at nearly each
+// pass of the loop, poll(2) says for less.
+void ml2_unixctl_run(struct unixctl_server* server) {
+  if (n_waits == 1 && poll(&last_wait, 1, 0) == 0) return;
+  unixctl_server_run(server);
+}
+
+void ml2_unixctl_wait(struct unixctl_server* server) {
+  noting_waits = true;
+  n_waits = 0;
+  unixctl_server_wait(server);
+  noting_waits = false;
+}
 
 void ml2_unixctl_add(const char* name, const char* usage, int min_args, int max_args, ml2_unixctl_handler* handler,
                      void* aux) {

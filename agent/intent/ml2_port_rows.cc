@@ -85,25 +85,30 @@ void Ml2PortRows::type(const Uuid& port, const Ml2Index& index, ovsdb::Ml2Rows& 
   for (const Uuid& pair : row->second.allowed_address_pairs) type_row(address_pairs_, pair, rows.address_pairs);
 }
 
-void Ml2PortRows::type_own(const Uuid& network, const std::string& host, const Ml2Index& index,
-                           ovsdb::Ml2Rows& rows) const {
-  for (const Uuid& port : listed(index.network_ports, network)) {
-    const auto here = [&](const Uuid& binding) { return text_of(*bindings_.at(binding), "host") == host; };
-    if (std::ranges::any_of(listed(index.port_bindings, port), here)) type(port, index, rows);
+std::vector<Ml2PortRows::Bound> Ml2PortRows::type_own(const Uuid& network, const std::string& host,
+                                                      const Ml2Index& index, ovsdb::Ml2Rows& rows) const {
+  std::vector<Bound> ports;
+  for (const Uuid& id : referrers(index.network_ports, network)) {
+    bool here = false;
+    Bound bound{.port = id};
+    for (const Uuid& binding : listed(index.port_bindings, id)) {
+      const ovsdb::Row& row = *bindings_.at(binding);
+      const std::string_view its_host = text_of(row, "host");
+      here = here || its_host == host;
+      if (its_host.empty() || text_of(row, "status") != "ACTIVE" || row.column("segment").empty()) continue;
+      if (bound.binding == nullptr || row.uuid < bound.binding->uuid) bound.binding = &row;
+    }
+    if (here) type(id, index, rows);
+    if (bound.binding != nullptr) ports.push_back(bound);
   }
+  return ports;
 }
 
-BoundPorts Ml2PortRows::bound(const Uuid& network, const Ml2Index& index, ovsdb::Ml2Rows& rows) const {
+BoundPorts Ml2PortRows::read_bound(const std::vector<Bound>& bound, const Ml2Index& index,
+                                   ovsdb::Ml2Rows& rows) const {
   BoundPorts ports;
-  for (const Uuid& id : referrers(index.network_ports, network)) {
-    const ovsdb::Row* binding = nullptr;
-    for (const Uuid& other : listed(index.port_bindings, id)) {
-      const ovsdb::Row& row = *bindings_.at(other);
-      if (text_of(row, "status") != "ACTIVE" || row.column("segment").empty() || text_of(row, "host").empty())
-        continue;
-      if (binding == nullptr || row.uuid < binding->uuid) binding = &row;
-    }
-    if (binding == nullptr) continue;
+  ports.reserve(bound.size());
+  for (const auto& [id, binding] : bound) {
     const ovsdb::Row& row = *ports_.at(id);
     BoundPort port{.id = id,
                    .name = text_of(row, "name"),

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "agent/intent/ml2_index.h"
 #include "agent/intent/ml2_remote.h"
@@ -35,10 +36,17 @@ class Ml2PortRows {
   [[nodiscard]] const Packed& fixed_ips() const { return fixed_ips_; }
   // Typed: one port with all that refers to it and that it refers to, into `rows`.
   void type(const Uuid& port, const Ml2Index& index, ovsdb::Ml2Rows& rows) const;
-  // The same for the ports of a network that have a binding on `host`.
-  void type_own(const Uuid& network, const std::string& host, const Ml2Index& index, ovsdb::Ml2Rows& rows) const;
-  // The network's ports that are bound, wherever; their address pairs typed into `rows`. Valid until read().
-  [[nodiscard]] BoundPorts bound(const Uuid& network, const Ml2Index& index, ovsdb::Ml2Rows& rows) const;
+  // A port that is bound, wherever, and its binding. Valid until read().
+  struct Bound {
+    Uuid port;
+    const ovsdb::Row* binding = nullptr;
+  };
+  // The same for the ports of a network that have a binding on `host`. Its ports that are bound, sorted.
+  std::vector<Bound> type_own(const Uuid& network, const std::string& host, const Ml2Index& index,
+                              ovsdb::Ml2Rows& rows) const;
+  // These ports' rows; their address pairs typed into `rows`. Valid until read().
+  [[nodiscard]] BoundPorts read_bound(const std::vector<Bound>& bound, const Ml2Index& index,
+                                      ovsdb::Ml2Rows& rows) const;
 
  private:
   template <class T>

@@ -179,10 +179,10 @@ void Ml2Reading::drop_problem(const std::string& sentence, IntentChanges& change
 void Ml2Reading::read_networks(const Networks& networks, IntentChanges& changes) {
   std::vector<std::pair<Uuid, NetworkIntent>> read;
   for (const Uuid& network : networks) {
-    port_rows_.type_own(network, node_.host, index_, rows_);
+    const std::vector<Ml2PortRows::Bound> bound = port_rows_.type_own(network, node_.host, index_, rows_);
     NetworkIntent here = read_own_ports(rows_, index_, node_, network);
     if (!here.segments.empty()) {
-      read_neighbours(rows_, index_, node_, network, port_rows_.bound(network, index_, rows_), here);
+      read_neighbours(rows_, index_, node_, network, port_rows_.read_bound(bound, index_, rows_), here);
     }
     read.emplace_back(network, std::move(here));
     rows_.ports.clear();
