@@ -41,7 +41,7 @@ class Ml2PortRows {
     Uuid port;
     const ovsdb::Row* binding = nullptr;
   };
-  // The same for the ports of a network that have a binding on `host`. Its ports that are bound, sorted.
+  // type() of those of the network's ports that have a binding on `host`; answers which of all are bound, sorted.
   std::vector<Bound> type_own(const Uuid& network, const std::string& host, const Ml2Index& index,
                               ovsdb::Ml2Rows& rows) const;
   // These ports' rows; their address pairs typed into `rows`. Valid until read().

@@ -5,28 +5,32 @@
 
 namespace ml2::reconcile {
 
-std::string spoof_sentence(Spoofed what, WallTime since, const Uuid& port) {
-  const std::string from = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(WallTime::clock::to_time_t(since)));
+namespace {
+
+// What is dropped, what the port would do with it, and the options that let it.
+struct Words {
+  const char *dropped, *verb, *options;
+};
+
+Words words_of(Spoofed what) {
   switch (what) {
     case Spoofed::Announcement:
-      return fmt::format(
-          "anti-spoofing drops ARP or neighbour advertisements for addresses that are not this port's, since {}; if "
-          "it "
-          "shall have them: ml2ctl port set {} --allowed-address ip-address=ADDRESS",
-          from, port.to_string());
-    case Spoofed::Address:
-      return fmt::format(
-          "anti-spoofing drops packets from addresses that are not this port's, since {}; if it shall have them: "
-          "ml2ctl "
-          "port set {} --allowed-address ip-address=ADDRESS",
-          from, port.to_string());
+      return {"ARP or neighbour advertisements for addresses", "have", "ip-address=ADDRESS"};
+    case Spoofed::Address: return {"packets from addresses", "have", "ip-address=ADDRESS"};
     case Spoofed::Mac: break;
   }
+  return {"frames from MACs", "send", "ip-address=ADDRESS,mac-address=MAC, or --disable-port-security"};
+}
+
+}  // namespace
+
+std::string spoof_sentence(Spoofed what, WallTime since, const Uuid& port) {
+  const Words words = words_of(what);
   return fmt::format(
-      "anti-spoofing drops frames from MACs that are not this port's, since {}; if it shall send them: ml2ctl port "
-      "set "
-      "{} --allowed-address ip-address=ADDRESS,mac-address=MAC, or --disable-port-security",
-      from, port.to_string());
+      "anti-spoofing drops {} that are not this port's, since {:%Y-%m-%dT%H:%M:%SZ}; if it shall {} them: ml2ctl "
+      "port "
+      "set {} --allowed-address {}",
+      words.dropped, fmt::gmtime(WallTime::clock::to_time_t(since)), words.verb, port.to_string(), words.options);
 }
 
 }  // namespace ml2::reconcile
