@@ -155,6 +155,29 @@ BoundPorts bound_ports(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const 
   return ports;
 }
 
+// What a binding makes of its port on this node, if anything.
+void read_own_binding(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node,
+                      const ovsdb::Ml2Binding& binding, NetworkIntent& here) {
+  if (binding.host != node.host || binding.status != "ACTIVE") return;
+  if (binding.vif_type == "unbound") return;  // whoever set the host is about to bind it
+  const ovsdb::Ml2Port& row = rows.ports.at(binding.port);
+  if (binding.vif_type == "binding_failed") {
+    here.refused.emplace(
+        row.uuid, binding.failure.empty() ? "the port could not be bound; set its host again" : binding.failure);
+    return;
+  }
+  auto port = read_port(rows, index, binding, row, node);
+  if (port) {
+    here.segments.emplace(*binding.segment, port->segment);
+    here.ports.insert_or_assign(row.uuid, std::move(*port));
+  } else {
+    here.refused.insert_or_assign(
+        row.uuid, port.error().message +
+                      "; this port is left out until its rows are right (ml2ctl port set, or create it "
+                      "anew)");
+  }
+}
+
 void read_vteps(const ovsdb::Ml2Rows& rows, Intent& intent) {
   for (const auto& [uuid, host] : rows.hosts) {
     if (host.name == intent.node.host) continue;
@@ -305,25 +328,15 @@ NetworkIntent read_own_ports(const ovsdb::Ml2Rows& rows, const Ml2Index& index, 
       if (binding != rows.bindings.end()) bindings.emplace(id, &binding->second);
     }
   }
-  for (const auto& [uuid, binding] : bindings) {
-    if (binding->host != node.host || binding->status != "ACTIVE") continue;
-    if (binding->vif_type == "unbound") continue;  // whoever set the host is about to bind it
-    const ovsdb::Ml2Port& row = rows.ports.at(binding->port);
-    if (binding->vif_type == "binding_failed") {
-      here.refused.emplace(
-          row.uuid, binding->failure.empty() ? "the port could not be bound; set its host again" : binding->failure);
-      continue;
-    }
-    auto port = read_port(rows, index, *binding, row, node);
-    if (port) {
-      here.segments.emplace(*binding->segment, port->segment);
-      here.ports.insert_or_assign(row.uuid, std::move(*port));
-    } else {
-      here.refused.insert_or_assign(
-          row.uuid, port.error().message +
-                        "; this port is left out until its rows are right (ml2ctl port set, or create it "
-                        "anew)");
-    }
+  for (const auto& [uuid, binding] : bindings) read_own_binding(rows, index, node, *binding, here);
+  return here;
+}
+
+NetworkIntent read_own_port(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node,
+                            const Uuid& port) {
+  NetworkIntent here;
+  for (const Uuid& id : referrers(index.port_bindings, port)) {
+    read_own_binding(rows, index, node, rows.bindings.at(id), here);
   }
   return here;
 }

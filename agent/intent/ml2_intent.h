@@ -27,6 +27,9 @@ namespace ml2::intent {
 // and what the hosts say, into `intent.vteps` and `intent.problems`.
 [[nodiscard]] NetworkIntent read_own_ports(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node,
                                            const Uuid& network);
+// The same of one of its ports alone.
+[[nodiscard]] NetworkIntent read_own_port(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node,
+                                          const Uuid& port);
 void read_hosts(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, Intent& intent);
 
 struct HostStamp {

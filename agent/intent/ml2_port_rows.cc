@@ -76,6 +76,13 @@ bool Ml2PortRows::read(const ovsdb::Snapshot& snapshot, std::string_view table, 
          read_one<ovsdb::Ml2AddressPair>(snapshot, table, uuid, address_pairs_, index);
 }
 
+bool Ml2PortRows::is_bound(const Uuid& port, const Ml2Index& index) const {
+  return std::ranges::any_of(listed(index.port_bindings, port), [&](const Uuid& binding) {
+    const ovsdb::Row& row = *bindings_.at(binding);
+    return !text_of(row, "host").empty() && text_of(row, "status") == "ACTIVE";
+  });
+}
+
 void Ml2PortRows::type(const Uuid& port, const Ml2Index& index, ovsdb::Ml2Rows& rows) const {
   type_row(ports_, port, rows.ports);
   for (const Uuid& binding : referrers(index.port_bindings, port)) type_row(bindings_, binding, rows.bindings);

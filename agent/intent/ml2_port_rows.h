@@ -34,6 +34,8 @@ class Ml2PortRows {
   [[nodiscard]] const Packed& ports() const { return ports_; }
   [[nodiscard]] const Packed& bindings() const { return bindings_; }
   [[nodiscard]] const Packed& fixed_ips() const { return fixed_ips_; }
+  // Whether a port counts in its network: it is bound, here or elsewhere.
+  [[nodiscard]] bool is_bound(const Uuid& port, const Ml2Index& index) const;
   // Typed: one port with all that refers to it and that it refers to, into `rows`.
   void type(const Uuid& port, const Ml2Index& index, ovsdb::Ml2Rows& rows) const;
   // A port that is bound, wherever, and its binding. Valid until read().

@@ -5,6 +5,8 @@
 #include <utility>
 #include <vector>
 
+#include "datapath/base/text.h"
+
 namespace ml2::intent {
 namespace {
 
@@ -30,12 +32,33 @@ Ml2Reading::News Ml2Reading::update(const ovsdb::Snapshot& snapshot,
                                     const std::optional<ovsdb::RowChanges>& changes) {
   if (!changes || !intent_.complete) return read_all(snapshot);
   News news;
-  Networks dirty;
+  Dirty dirty{.networks = {}, .newcomers = newcomers(snapshot, *changes)};
   for (const auto& [table, uuid] : *changes) {
     if (!read_row(snapshot, table, uuid, dirty, news)) return read_all(snapshot);
   }
-  read_networks(dirty, news.intent);
+  read_dirty(std::move(dirty), news.intent);
   return news;
+}
+
+// Of the ports that changed rows belong to, those that were bound nowhere: no part of the intent knows of them yet.
+std::set<Uuid> Ml2Reading::newcomers(const ovsdb::Snapshot& snapshot, const ovsdb::RowChanges& changes) const {
+  std::set<Uuid> ports;
+  const auto add = [&](const Uuid& port) {
+    if (!port_rows_.is_bound(port, index_)) ports.insert(port);
+  };
+  const auto add_port_of = [&](const Ml2PortRows::Packed& before, const std::string& table, const Uuid& uuid) {
+    const auto old = before.find(uuid);
+    const ovsdb::Row* now = snapshot.row(table, uuid);
+    for (const ovsdb::Row* row : {old == before.end() ? nullptr : old->second.get(), now}) {
+      if (row != nullptr) add(row->column("port").uuid().value_or(Uuid()));
+    }
+  };
+  for (const auto& [table, uuid] : changes) {
+    if (table == "Port") add(uuid);
+    if (table == "Binding") add_port_of(port_rows_.bindings(), table, uuid);
+    if (table == "Fixed_IP") add_port_of(port_rows_.fixed_ips(), table, uuid);
+  }
+  return ports;
 }
 
 Ml2Reading::News Ml2Reading::read_all(const ovsdb::Snapshot& snapshot) {
@@ -66,8 +89,8 @@ const ovsdb::Ml2Host* Ml2Reading::own_host() const {
 }
 
 // Reads one row, and notes which networks it concerns; false: all of them may be.
-bool Ml2Reading::read_row(const ovsdb::Snapshot& snapshot, const std::string& table, const Uuid& uuid,
-                          Networks& dirty, News& news) {
+bool Ml2Reading::read_row(const ovsdb::Snapshot& snapshot, const std::string& table, const Uuid& uuid, Dirty& dirty,
+                          News& news) {
   if (table == "Host" || table == "Endpoint") return read_host_row(snapshot, table, uuid, news);
   if (table == "Port") news.ports.insert(uuid);
   const bool concerns = table != "Port" || !is_report_of_ours(snapshot, uuid);
@@ -125,18 +148,18 @@ bool Ml2Reading::is_report_of_ours(const ovsdb::Snapshot& snapshot, const Uuid& 
 }
 
 // The networks that a row concerns, as the rows and index_ have it now.
-void Ml2Reading::dirty_of(const std::string& table, const Uuid& uuid, Networks& dirty) const {
+void Ml2Reading::dirty_of(const std::string& table, const Uuid& uuid, Dirty& dirty) const {
   const auto dirty_port_of = [&](const Ml2PortRows::Packed& rows, const Uuid& row) {
     if (const auto found = rows.find(row); found != rows.end()) {
       dirty_port(found->second->column("port").uuid().value_or(Uuid()), dirty);
     }
   };
   if (table == "Port") dirty_port(uuid, dirty);
-  if (table == "Network") dirty.insert(uuid);
+  if (table == "Network") dirty.networks.insert(uuid);
   if (table == "Fixed_IP") dirty_port_of(port_rows_.fixed_ips(), uuid);
   if (table == "Binding") dirty_port_of(port_rows_.bindings(), uuid);
   if (table == "Subnet") {
-    if (const auto* row = find(rows_.subnets, uuid)) dirty.insert(row->network);
+    if (const auto* row = find(rows_.subnets, uuid)) dirty.networks.insert(row->network);
   }
   if (table == "Address_Pair") {
     for (const Uuid& port : referrers(index_.pair_ports, uuid)) dirty_port(port, dirty);
@@ -147,9 +170,10 @@ void Ml2Reading::dirty_of(const std::string& table, const Uuid& uuid, Networks& 
   }
 }
 
-void Ml2Reading::dirty_port(const Uuid& port, Networks& dirty) const {
+void Ml2Reading::dirty_port(const Uuid& port, Dirty& dirty) const {
+  if (dirty.newcomers.contains(port)) return;
   const auto row = port_rows_.ports().find(port);
-  if (row != port_rows_.ports().end()) dirty.insert(row->second->column("network").uuid().value_or(Uuid()));
+  if (row != port_rows_.ports().end()) dirty.networks.insert(row->second->column("network").uuid().value_or(Uuid()));
 }
 
 void Ml2Reading::read_port(const Uuid& port, std::map<Uuid, ovsdb::Ml2Port>& rows) const {
@@ -176,6 +200,73 @@ void Ml2Reading::drop_problem(const std::string& sentence, IntentChanges& change
   changes.problems = true;
 }
 
+void Ml2Reading::read_dirty(Dirty dirty, IntentChanges& changes) {
+  for (const Uuid& port : dirty.newcomers) {
+    const auto row = port_rows_.ports().find(port);
+    if (row == port_rows_.ports().end() || !port_rows_.is_bound(port, index_)) continue;
+    const Uuid network = row->second->column("network").uuid().value_or(Uuid());
+    if (dirty.networks.contains(network)) continue;
+    if (!read_newcomer(port, network, changes)) dirty.networks.insert(network);
+    clear_port_rows();
+  }
+  read_networks(dirty.networks, changes);
+}
+
+// A port that has just been bound, into its network's part; false: the network has to be read.
+bool Ml2Reading::read_newcomer(const Uuid& port, const Uuid& network, IntentChanges& changes) {
+  const auto found = parts_.find(network);
+  if (found == parts_.end()) return false;
+  port_rows_.type(port, index_, rows_);
+  const ovsdb::Ml2Port& row = rows_.ports.at(port);
+  // A port of another host is in the segment's remote ports; one with pairs shares addresses with others.
+  if (rows_.bindings.size() != 1 || rows_.bindings.begin()->second.host != node_.host ||
+      !row.allowed_address_pairs.empty()) {
+    return false;
+  }
+  NetworkIntent now = read_own_port(rows_, index_, node_, port);
+  if (const auto mac = Mac::parse(text::lower(row.mac_address))) now.macs.push_back(*mac);
+  for (const auto& [uuid, ip] : rows_.fixed_ips) {
+    if (const auto address = IpAddress::parse(ip.ip_address)) now.addresses.push_back(*address);
+  }
+  Part& part = found->second;
+  if (!concerns_nobody_else(part, now)) return false;
+  // Only what has a segment is bound to it.
+  if (rows_.bindings.begin()->second.segment) {
+    for (const Mac& mac : now.macs) part.macs.insert(std::ranges::upper_bound(part.macs, mac), mac);
+    for (const IpAddress& address : now.addresses) {
+      part.addresses.insert(std::ranges::upper_bound(part.addresses, address), address);
+    }
+  }
+  const auto put = [&](auto& values, auto& all) {
+    for (auto& [key, value] : values) {
+      part.ports.insert(key);
+      all.insert_or_assign(key, std::move(value));
+      changes.ports.insert(key);
+    }
+  };
+  put(now.ports, intent_.ports);
+  put(now.refused, intent_.refused);
+  return true;
+}
+
+// Whether the rest of a network stays as it is when a port comes that has no address pairs.
+bool Ml2Reading::concerns_nobody_else(const Part& part, const NetworkIntent& newcomer) const {
+  const auto is_new = [](const auto& values, const auto& sorted) {
+    return std::ranges::none_of(values, [&](const auto& value) { return std::ranges::binary_search(sorted, value); });
+  };
+  // With its first port here a segment's remote ports become this node's affair.
+  const bool segment_is_read = std::ranges::all_of(
+      newcomer.segments, [&](const auto& segment) { return part.segments.contains(segment.first); });
+  return segment_is_read && is_new(newcomer.macs, part.macs) && is_new(newcomer.addresses, part.addresses);
+}
+
+void Ml2Reading::clear_port_rows() {
+  rows_.ports.clear();
+  rows_.bindings.clear();
+  rows_.fixed_ips.clear();
+  rows_.address_pairs.clear();
+}
+
 void Ml2Reading::read_networks(const Networks& networks, IntentChanges& changes) {
   std::vector<std::pair<Uuid, NetworkIntent>> read;
   for (const Uuid& network : networks) {
@@ -185,10 +276,7 @@ void Ml2Reading::read_networks(const Networks& networks, IntentChanges& changes)
       read_neighbours(rows_, index_, node_, network, port_rows_.read_bound(bound, index_, rows_), here);
     }
     read.emplace_back(network, std::move(here));
-    rows_.ports.clear();
-    rows_.bindings.clear();
-    rows_.fixed_ips.clear();
-    rows_.address_pairs.clear();
+    clear_port_rows();
   }
   // First what goes, then what comes: a port may pass from one network to another.
   for (const auto& [network, now] : read) withdraw(network, now, changes);
@@ -234,6 +322,9 @@ void Ml2Reading::install(const Uuid& network, NetworkIntent now, IntentChanges& 
   }
   part.problems = std::move(now.problems);
   part.has_twins = now.has_twins;
+  for (const auto& [id, segment] : now.segments) part.segments.insert(id);
+  part.macs = std::move(now.macs);
+  part.addresses = std::move(now.addresses);
   if (part.ports.empty() && part.remote.empty() && part.problems.empty()) {
     parts_.erase(network);
   } else {

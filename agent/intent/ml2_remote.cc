@@ -28,27 +28,25 @@ std::tuple<bool, bool, Uuid> rank(const BoundPort& port) {
   return {port.status != "ACTIVE", port.status == "ERROR", port.id};
 }
 
-template <class T>
-bool has_twice(std::vector<T>& values) {
-  std::sort(values.begin(), values.end());
-  return std::adjacent_find(values.begin(), values.end()) != values.end();
+void gather_addresses(const BoundPorts& ports, NetworkIntent& here) {
+  here.macs.reserve(ports.size());
+  here.addresses.reserve(ports.size());
+  for (const BoundPort& port : ports) {
+    if (port.mac) here.macs.push_back(*port.mac);
+    here.addresses.insert(here.addresses.end(), port.addresses.begin(), port.addresses.end());
+  }
+  std::sort(here.macs.begin(), here.macs.end());
+  std::sort(here.addresses.begin(), here.addresses.end());
 }
 
-// Whether any MAC or address is there twice.
-bool may_have_twins(const BoundPorts& ports) {
-  std::vector<Mac> macs;
-  std::vector<IpAddress> addresses;
-  for (const BoundPort& port : ports) {
-    if (port.mac) macs.push_back(*port.mac);
-    addresses.insert(addresses.end(), port.addresses.begin(), port.addresses.end());
-  }
-  return has_twice(macs) || has_twice(addresses);
+template <class T>
+bool has_twice(const std::vector<T>& sorted) {
+  return std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
 }
 
 // Ports that may not be wired as another port of the network has their MAC or one of their addresses, and why.
 std::map<Uuid, std::string> find_twins(const BoundPorts& ports) {
   std::map<Uuid, std::string> twins;
-  if (!may_have_twins(ports)) return twins;
   const auto settle = [&](const BoundPort*& owner, const BoundPort& other, const std::string& what,
                           const char* option) {
     if (owner == nullptr || owner == &other) {
@@ -210,7 +208,9 @@ void read_neighbours(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const No
       if (is_tunnel(segment.type)) here.remote[segment];
     }
   }
-  const std::map<Uuid, std::string> twins = find_twins(ports);
+  gather_addresses(ports, here);
+  std::map<Uuid, std::string> twins;
+  if (has_twice(here.macs) || has_twice(here.addresses)) twins = find_twins(ports);
   here.has_twins = !twins.empty();
   for (const auto& [id, reason] : twins) {
     if (here.ports.erase(id) != 0) here.refused.insert_or_assign(id, reason);

@@ -30,6 +30,9 @@ struct NetworkIntent {
   std::map<Segment, RemoteSegment> remote;
   std::set<std::string> problems;
   bool has_twins = false;  // a port has the MAC or an address of another
+  // What the network's bound ports have, of whatever host; sorted.
+  std::vector<Mac> macs;
+  std::vector<IpAddress> addresses;
 };
 
 // A port's allowed_address_pairs (rows of that table); `own` is its MAC.
@@ -49,7 +52,7 @@ struct BoundPort {
 };
 using BoundPorts = std::vector<BoundPort>;  // sorted by id, each once
 
-// Into `here`: remote, problems, and refusals of ports whose MAC or address another port of the network has. Of two
+// Into `here`: remote, problems, macs, addresses, and refusals of ports whose MAC or address another port of the network has. Of two
 // such ports the one that is wired keeps it, then the one that was not refused before, then the one with the lower id.
 // `ports`: those of the network that are bound. Of `rows` networks, subnets, hosts and endpoints are looked at, and the
 // ports' address pairs.

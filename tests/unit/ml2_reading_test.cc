@@ -5,15 +5,65 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <memory>
 #include <random>
 
 namespace ml2::intent {
 namespace {
 
-// A database whose references hold, and what has changed in it since the last look.
-class Walk {
+class Database {
  public:
-  explicit Walk(unsigned seed) : random_(seed) {
+  template <class T>
+  void put(std::map<Uuid, T>& rows, T row) {
+    rows.insert_or_assign(row.uuid, std::move(row));
+  }
+  // All rows as a snapshot, and which of them differ from the last one's.
+  std::pair<ovsdb::Snapshot, ovsdb::RowChanges> look() {
+    ovsdb::Snapshot next;
+    const auto all = [&](const auto& rows) {
+      for (const auto& [uuid, row] : rows) {
+        auto made = std::make_shared<ovsdb::Row>();
+        made->uuid = uuid;
+        for (auto& [column, datum] : ovsdb::to_columns(row)) made->columns.set(column, datum);
+        next.tables[ovsdb::table_of<std::decay_t<decltype(row)>>()].emplace(uuid, std::move(made));
+      }
+    };
+    all(rows_.networks);
+    all(rows_.segments);
+    all(rows_.subnets);
+    all(rows_.ports);
+    all(rows_.fixed_ips);
+    all(rows_.address_pairs);
+    all(rows_.bindings);
+    all(rows_.hosts);
+    all(rows_.endpoints);
+    ovsdb::RowChanges changes;
+    for (const auto* one : {&next, &shown_}) {
+      const ovsdb::Snapshot& other = one == &next ? shown_ : next;
+      for (const auto& [table, rows] : one->tables) {
+        for (const auto& [uuid, row] : rows) {
+          const ovsdb::Row* there = other.row(table, uuid);
+          if (there == nullptr || !(*there == *row)) changes.emplace(table, uuid);
+        }
+      }
+    }
+    shown_ = next;
+    return {std::move(next), std::move(changes)};
+  }
+  [[nodiscard]] const ovsdb::Ml2Rows& rows() const { return rows_; }
+
+ protected:
+  ovsdb::Ml2Rows rows_;
+
+ private:
+  ovsdb::Snapshot shown_;
+};
+
+// Changes to a database whose references hold.
+class Walk : public Database {
+ public:
+  // With few addresses most networks have twins; with many a port that comes seldom meets another's.
+  explicit Walk(unsigned seed) : random_(seed), addresses_(seed % 2 == 0 ? 30 : 120) {
     for (int i = 0; i < 4; ++i) {
       ovsdb::Ml2Network network{.uuid = id(), .name = fmt::format("net{}", i), .mtu = 1450};
       ovsdb::Ml2Segment segment{.uuid = id(),
@@ -24,6 +74,11 @@ class Walk {
       ovsdb::Ml2Subnet subnet{.uuid = id(), .network = network.uuid, .gateway_ip = "10.0.0.1"};
       put(rows_.networks, network);
       put(rows_.segments, segment);
+      if (i == 0) {
+        segment.uuid = id();
+        segment.segmentation_id = 99;
+        put(rows_.segments, segment);
+      }
       put(rows_.subnets, subnet);
     }
     for (int i = 1; i <= 4; ++i) {
@@ -66,40 +121,6 @@ class Walk {
       default: edit(rows_.segments, [&](auto& row) { row.segmentation_id = 100 + pick(8); }); break;
     }
   }
-  // All rows as a snapshot, and which of them differ from the last one's.
-  std::pair<ovsdb::Snapshot, ovsdb::RowChanges> look() {
-    ovsdb::Snapshot next;
-    const auto all = [&](const auto& rows) {
-      for (const auto& [uuid, row] : rows) {
-        auto made = std::make_shared<ovsdb::Row>();
-        made->uuid = uuid;
-        for (auto& [column, datum] : ovsdb::to_columns(row)) made->columns.set(column, datum);
-        next.tables[ovsdb::table_of<std::decay_t<decltype(row)>>()].emplace(uuid, std::move(made));
-      }
-    };
-    all(rows_.networks);
-    all(rows_.segments);
-    all(rows_.subnets);
-    all(rows_.ports);
-    all(rows_.fixed_ips);
-    all(rows_.address_pairs);
-    all(rows_.bindings);
-    all(rows_.hosts);
-    all(rows_.endpoints);
-    ovsdb::RowChanges changes;
-    for (const auto* one : {&next, &shown_}) {
-      const ovsdb::Snapshot& other = one == &next ? shown_ : next;
-      for (const auto& [table, rows] : one->tables) {
-        for (const auto& [uuid, row] : rows) {
-          const ovsdb::Row* there = other.row(table, uuid);
-          if (there == nullptr || !(*there == *row)) changes.emplace(table, uuid);
-        }
-      }
-    }
-    shown_ = next;
-    return {std::move(next), std::move(changes)};
-  }
-  [[nodiscard]] const ovsdb::Ml2Rows& rows() const { return rows_; }
 
  private:
   int pick(int below) { return std::uniform_int_distribution<int>(0, below - 1)(random_); }
@@ -108,12 +129,8 @@ class Walk {
     for (auto& byte : bytes) byte = static_cast<std::uint8_t>(pick(256));
     return Uuid(bytes);
   }
-  std::string mac() { return pick(12) == 0 ? "nonsense" : fmt::format("fa:16:3e:00:00:{:02x}", pick(30)); }
-  std::string ip() { return fmt::format("10.0.0.{}", 1 + pick(30)); }
-  template <class T>
-  void put(std::map<Uuid, T>& rows, T row) {
-    rows.insert_or_assign(row.uuid, std::move(row));
-  }
+  std::string mac() { return pick(12) == 0 ? "nonsense" : fmt::format("fa:16:3e:00:00:{:02x}", pick(addresses_)); }
+  std::string ip() { return fmt::format("10.0.0.{}", 1 + pick(addresses_)); }
   template <class T>
   Uuid any(const std::map<Uuid, T>& rows) {
     auto at = rows.begin();
@@ -134,12 +151,17 @@ class Walk {
         put(rows_.fixed_ips, ovsdb::Ml2FixedIp{.uuid = id(), .port = port.uuid, .subnet = uuid, .ip_address = ip()});
       }
     }
-    put(rows_.bindings, ovsdb::Ml2Binding{.uuid = id(),
-                                          .port = port.uuid,
-                                          .host = fmt::format("hv{}", 1 + pick(4)),
-                                          .vif_type = "ovs",
-                                          .status = "ACTIVE",
-                                          .segment = segment});
+    const auto bind = [&](const std::string& host) {
+      put(rows_.bindings, ovsdb::Ml2Binding{.uuid = id(),
+                                            .port = port.uuid,
+                                            .host = host,
+                                            .vif_type = "ovs",
+                                            .status = "ACTIVE",
+                                            .segment = segment});
+    };
+    bind(pick(5) == 0 ? "" : fmt::format("hv{}", 1 + pick(3)));
+    if (pick(8) == 0) bind("hv2");  // it migrates
+    if (pick(8) == 0) port.allowed_address_pairs.insert(new_pair());
     put(rows_.ports, port);
   }
   void remove_port() {
@@ -149,16 +171,17 @@ class Walk {
     std::erase_if(rows_.fixed_ips, [&](const auto& row) { return row.second.port == port; });
     std::erase_if(rows_.bindings, [&](const auto& row) { return row.second.port == port; });
   }
-  void pair() {
-    if (rows_.ports.empty()) return;
+  Uuid new_pair() {
     const ovsdb::Ml2AddressPair pair{.uuid = id(), .mac_address = mac(), .ip_address = "10.0.0.99"};
     put(rows_.address_pairs, pair);
-    rows_.ports.at(any(rows_.ports)).allowed_address_pairs.insert(pair.uuid);
+    return pair.uuid;
+  }
+  void pair() {
+    if (!rows_.ports.empty()) rows_.ports.at(any(rows_.ports)).allowed_address_pairs.insert(new_pair());
   }
 
   std::mt19937 random_;
-  ovsdb::Ml2Rows rows_;
-  ovsdb::Snapshot shown_;
+  int addresses_;
 };
 
 class ReadingWalks : public ::testing::TestWithParam<unsigned> {};
@@ -203,7 +226,113 @@ TEST_P(ReadingWalks, ByChangesIsAsFromNothing) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, ReadingWalks, ::testing::Range(1U, 6U));
+INSTANTIATE_TEST_SUITE_P(Seeds, ReadingWalks, ::testing::Range(1U, 11U));
+
+// A network with a port here and one on another host, and ports that come.
+class Newcomer : public ::testing::Test, protected Database {
+ protected:
+  Newcomer() {
+    node_.host = "hv1";
+    node_.local_ip = IpAddress::parse("192.0.2.1");
+    node_.tunnel_types = {NetworkType::Vxlan};
+    node_.l2_population = node_.arp_responder = true;
+    put(rows_.networks, ovsdb::Ml2Network{.uuid = id(1), .name = "net"});
+    put(rows_.segments,
+        ovsdb::Ml2Segment{.uuid = id(2), .network = id(1), .network_type = "vxlan", .segmentation_id = 100});
+    put(rows_.endpoints, ovsdb::Ml2Endpoint{.uuid = id(3), .tunnel_type = "vxlan", .ip_address = "192.0.2.2"});
+    put(rows_.hosts,
+        ovsdb::Ml2Host{
+            .uuid = id(4), .name = "hv2", .heartbeat = 5, .tunnel_types = {"vxlan"}, .endpoints = {id(3)}});
+    add_port(10, "hv1", 1, 1);
+    add_port(20, "hv2", 2, 2);
+    reading_ = std::make_unique<Ml2Reading>(node_);
+    static_cast<void>(reading_->update(look().first, std::nullopt));
+  }
+
+  static Uuid id(std::uint8_t number) { return Uuid({number}); }
+  // Its rows have the numbers from `number` on.
+  void add_port(std::uint8_t number, const std::string& host, int mac, int ip) {
+    put(rows_.ports, ovsdb::Ml2Port{.uuid = id(number),
+                                    .network = id(1),
+                                    .mac_address = fmt::format("fa:16:3e:00:00:{:02x}", mac),
+                                    .status = "ACTIVE"});
+    put(rows_.fixed_ips,
+        ovsdb::Ml2FixedIp{
+            .uuid = id(number + 1), .port = id(number), .subnet = {}, .ip_address = fmt::format("10.0.0.{}", ip)});
+    bind(number + 2, number, host);
+  }
+  void bind(std::uint8_t number, std::uint8_t port, const std::string& host, const std::string& status = "ACTIVE") {
+    put(rows_.bindings, ovsdb::Ml2Binding{.uuid = id(number),
+                                          .port = id(port),
+                                          .host = host,
+                                          .vif_type = "ovs",
+                                          .status = status,
+                                          .segment = id(2)});
+  }
+  void expect_as_whole() {
+    const auto [snapshot, changes] = look();
+    static_cast<void>(reading_->update(snapshot, changes));
+    EXPECT_EQ(reading_->intent(), read_intent(rows(), node_));
+  }
+
+  NodeConfig node_;
+  std::unique_ptr<Ml2Reading> reading_;
+};
+
+TEST_F(Newcomer, IsReadAlone) {
+  add_port(30, "hv1", 3, 3);
+  expect_as_whole();
+  EXPECT_EQ(reading_->intent().ports.size(), 2);
+}
+
+TEST_F(Newcomer, IsRefusedTheMacOfAnotherHostsPort) {
+  add_port(30, "hv1", 2, 3);
+  expect_as_whole();
+  EXPECT_EQ(reading_->intent().refused.size(), 1);
+}
+
+TEST_F(Newcomer, IsRefusedTheAddressOfAPortHere) {
+  add_port(30, "hv1", 3, 1);
+  expect_as_whole();
+  EXPECT_EQ(reading_->intent().refused.size(), 1);
+}
+
+TEST_F(Newcomer, IsRefusedTheMacOfAnEarlierOne) {
+  add_port(30, "hv1", 3, 3);
+  expect_as_whole();
+  add_port(40, "hv1", 3, 4);
+  expect_as_whole();
+  EXPECT_EQ(reading_->intent().refused.size(), 1);
+}
+
+TEST_F(Newcomer, IsRefusedTheAddressOfAnEarlierOne) {
+  add_port(30, "hv1", 3, 3);
+  expect_as_whole();
+  add_port(40, "hv1", 4, 3);
+  expect_as_whole();
+  EXPECT_EQ(reading_->intent().refused.size(), 1);
+}
+
+TEST_F(Newcomer, IsElsewhereToo) {
+  add_port(30, "hv1", 3, 3);
+  bind(33, 30, "hv2");
+  expect_as_whole();
+}
+
+TEST_F(Newcomer, IsStillElsewhere) {
+  add_port(30, "hv2", 3, 3);
+  bind(31, 30, "hv1", "INACTIVE");
+  expect_as_whole();
+}
+
+TEST_F(Newcomer, WasThereUnbound) {
+  add_port(30, "", 3, 3);
+  expect_as_whole();
+  EXPECT_EQ(reading_->intent().ports.size(), 1);
+  bind(32, 30, "hv1");
+  expect_as_whole();
+  EXPECT_EQ(reading_->intent().ports.size(), 2);
+}
 
 TEST(Ml2Reading, AHeartbeatOfAnotherHostConcernsNobody) {
   NodeConfig node;
