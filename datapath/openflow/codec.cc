@@ -3,9 +3,12 @@
 #include <config.h>
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdint>
 #include <cstdlib>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "byte-order.h"
 #include "datapath/base/text.h"
@@ -107,11 +110,7 @@ Status parse(const FlowMod& mod, ParsedFlowMod& parsed) {
   return {};
 }
 
-}  // namespace
-
-void MessageDelete::operator()(ofpbuf* message) const { ofpbuf_delete(message); }
-
-Result<EncodedFlowMod> encode(const FlowMod& mod) {
+Result<EncodedFlowMod> encode_anew(const FlowMod& mod) {
   ParsedFlowMod parsed;
   if (const Status status = parse(mod, parsed); !status) return forward_error(status);
 
@@ -148,10 +147,42 @@ Result<EncodedFlowMod> encode(const FlowMod& mod) {
   return EncodedFlowMod{.message = std::move(message), .canonical = std::move(canonical)};
 }
 
+// The flow mods that canonical() encoded last, for encode() to take.
+class KeptMessages {
+ public:
+  void keep(EncodedFlowMod encoded) {
+    kept_[next_] = std::move(encoded);
+    next_ = (next_ + 1) % kept_.size();
+  }
+  std::optional<EncodedFlowMod> take(const FlowMod& mod) {
+    for (EncodedFlowMod& encoded : kept_) {
+      if (encoded.message == nullptr || encoded.canonical != mod) continue;
+      return EncodedFlowMod{.message = std::move(encoded.message), .canonical = std::exchange(encoded.canonical, {})};
+    }
+    return std::nullopt;
+  }
+
+ private:
+  std::array<EncodedFlowMod, 32> kept_;  // a port's flows
+  std::size_t next_ = 0;
+};
+thread_local KeptMessages kept_messages;
+
+}  // namespace
+
+void MessageDelete::operator()(ofpbuf* message) const { ofpbuf_delete(message); }
+
+Result<EncodedFlowMod> encode(const FlowMod& mod) {
+  if (auto kept = kept_messages.take(mod)) return std::move(*kept);
+  return encode_anew(mod);
+}
+
 Result<std::pair<FlowKey, FlowBody>> canonical(const FlowKey& key, const FlowBody& body) {
-  auto encoded = encode({.command = FlowMod::Command::Add, .key = key, .body = body});
+  auto encoded = encode_anew({.command = FlowMod::Command::Add, .key = key, .body = body});
   if (!encoded) return forward_error(encoded);
-  return std::pair(std::move(encoded->canonical.key), std::move(encoded->canonical.body));
+  auto flow = std::pair(encoded->canonical.key, encoded->canonical.body);
+  kept_messages.keep(std::move(*encoded));
+  return flow;
 }
 
 Result<FlowSet> canonical(const FlowSet& flows) {

@@ -5,11 +5,14 @@
 // How: the text is parsed, encoded as an OpenFlow 1.4 flow mod, decoded as ovs-vswitchd decodes it, and printed. That
 //   way a spelling ("mod_vlan_vid:1", "dl_type=0x0806") becomes the one that a dump has ("set_field:4097->vlan_vid",
 //   "arp"), and text that comes back from the switch is byte-equal to what was canonical before it went out.
-// Threading: pure functions; libopenvswitch's tables behind them are initialised once, by any thread.
+//   A flow that is new is made canonical and then sent: the message of the first is kept for the second, of the last
+//   few flows, and used up by it.
+// Threading: pure functions to their callers (what is kept is each thread's own); libopenvswitch's tables behind them are
+//   initialised once, by any thread.
 // Failure: Invalid with the flow's text and Open vSwitch's own words; the rest of a FlowSet is not looked at then.
 //   Refused are also fields whose prerequisites are missing (nw_src without ip): Open vSwitch would drop the field
 //   and match more than was asked for.
-// What it does not do: no memory of what it has seen (the caller's, per segment and port: 10 to 20 us per flow); no
+// What it does not do: no memory of canonical forms (the caller's, per segment and port: 10 to 20 us per flow); no
 //   port or table names, no flags (send_flow_rem, reset_counts...), no importance; no tun_metadata fields, whose
 //   meaning differs from switch to switch.
 #pragma once
