@@ -401,13 +401,9 @@ const char* ml2_cs_last_error(const struct ml2_cs* cs) {
 }
 
 bool ml2_cs_send(struct ml2_cs* cs, const char* params) {
-  struct json* operations = json_from_string(params);
-  if (operations->type != JSON_ARRAY) {  // a sentence about what is wrong with it
-    vlog(&this_module, VLL_ERR, "a transaction is not sent: %s",
-         operations->type == JSON_STRING ? json_string(operations) : params);
-    json_destroy(operations);
-    return false;
-  }
+  // It goes out as it is written; libopenvswitch would otherwise parse it to print it again.
+  struct json* operations = json_string_create(params);
+  operations->type = JSON_SERIALIZED_OBJECT;
   ml2_cs_forget(cs);
   cs->request_id = ovsdb_cs_send_transaction(cs->cs, operations);
   return cs->request_id != NULL;
