@@ -8,7 +8,8 @@ Prints one JSON object a line: bench, case, metric, value, unit.
 
     full/N      the agent starts on a node whose N ports are plugged and whose switches are empty
     idle/N      nothing happens for five seconds
-    one-port/N  one more port: its rows and its plug; the median of several
+    one-port/N  one more port: its rows and its plug; the median of several; with --instructions also how many instructions
+                the agent takes for it, in user space (valgrind --tool=callgrind): what caches and clocks do not touch
     restart/N   the agent is stopped and started; nothing has changed
     vswitchd-restart/N  ovs-vswitchd is killed and started: until all flows are back
 
@@ -284,23 +285,56 @@ class Node:
         time.sleep(5)
         self.emit(f"idle/{self.ports}", "agent_cpu_ms", self.cpu_ms() - before, "ms in 5 s")
 
+    def add_port(self, wait=120):
+        number = self.made
+        self.made += 1
+        port, rows = self.port_rows(number, LOCAL_HOST, number % len(self.networks))
+        self.ml2.insert(rows)
+        self.plug([(f"tap{number}", port)])
+        wait_until(lambda: self.not_active() == 0, wait, "the port is ACTIVE", interval=0.02)
+
     def one_port(self, times=7):
         # Nobody asks the agent anything between two ports: an answer over all ports leaves its caches and heap otherwise
         # than it found them.
         case, cpus, walls, mods = f"one-port/{self.ports}", [], [], self.flow_mods()
         for _ in range(times):
-            number = self.made
-            self.made += 1
-            port, rows = self.port_rows(number, LOCAL_HOST, number % len(self.networks))
             before, begin = self.quiet(), time.monotonic()
-            self.ml2.insert(rows)
-            self.plug([(f"tap{number}", port)])
-            wait_until(lambda: self.not_active() == 0, 120, "the port is ACTIVE", interval=0.02)
+            self.add_port()
             walls.append((time.monotonic() - begin) * 1000)
             cpus.append(self.quiet() - before)
         self.emit(case, "agent_cpu_ms", statistics.median(cpus), "ms")
         self.emit(case, "wall_ms", statistics.median(walls), "ms")
         self.emit(case, "flow_mods", (self.flow_mods() - mods) / times, "flow mods")
+
+    def one_port_instructions(self, times=7):
+        self.hv.agent.stop()
+        out, plain = os.path.join(self.hv.dir, "callgrind"), self.hv.agent_command
+        self.hv.agent_command = lambda *extra, ini=None: ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
+                                                          *plain(*extra, ini=ini)]
+        self.start_agent()
+        self.hv.agent_command = plain
+        wait_until(lambda: "|in sync" in self.hv.agent.log_text(), 600, "the agent has read everything")
+        self.quiet(3, deadline=600)
+        control = ["callgrind_control", str(self.hv.agent.pid)]
+        run([*control, "--zero"])
+        counts = []
+        for number in range(1, times + 1):
+            self.add_port(wait=600)
+            self.quiet(2)
+            run([*control, "--dump"])
+            counts.append(wait_until(lambda file=f"{out}.{number}": self.totals(file), 60, "callgrind has written"))
+        self.emit(f"one-port/{self.ports}", "agent_instructions", statistics.median(counts) / 1e6, "million")
+        self.hv.agent.stop()
+        self.start_agent()
+        self.quiet(1.5)
+
+    @staticmethod
+    def totals(path):
+        if not os.path.exists(path):
+            return None
+        with open(path, encoding="ascii") as text:
+            found = re.findall(r"^(?:totals|summary): ([0-9]+)", text.read(), re.MULTILINE)
+        return int(found[-1]) if found else None
 
     def restart(self):
         case = f"restart/{self.ports}"
@@ -342,6 +376,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--ports", default="100,1000", help="sizes, by commas (default %(default)s)")
     parser.add_argument("--bin-dir", help="where ml2-agent is (default build/release/bin)")
+    parser.add_argument("--instructions", action="store_true",
+                        help="count also the instructions of one more port, under valgrind")
     parser.add_argument("--profile", metavar="FILE", help="run the agent under valgrind --tool=callgrind, into FILE.PID")
     parser.add_argument("--keep-logs", metavar="DIR", help="copy the logs there")
     arguments = parser.parse_args()
@@ -357,6 +393,8 @@ def main():
             node.full()
             node.idle()
             node.one_port()
+            if arguments.instructions:
+                node.one_port_instructions()
             node.restart()
             node.vswitchd_restart(with_agent=False)
             node.vswitchd_restart(with_agent=True)
