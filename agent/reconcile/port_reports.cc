@@ -1,18 +1,28 @@
 #include "agent/reconcile/port_reports.h"
 
+#include <set>
+#include <string>
+
 #include "datapath/compile/compile.h"
 
 namespace ml2::reconcile {
 namespace {
 
-bool pending(const Port& port, const PortState& state, const Plan& plan, const Facts& facts) {
+// Flows or records.
+bool packet_path_pending(const Port& port, const PortState& state, const Plan& plan) {
   if (state.fast_path_port != 0) return plan.pending_fast_path.contains(state.fast_path_port);
-  if (plan.pending_cookies.contains(cookie_of_port(port.id)) ||
-      plan.pending_cookies.contains(cookie_of(port.segment))) {
-    return true;
-  }
+  return plan.pending_cookies.contains(cookie_of_port(port.id)) ||
+         plan.pending_cookies.contains(cookie_of(port.segment));
+}
+
+bool has_row_in(const std::set<std::string>& ports, const PortState& state, const Facts& facts) {
+  if (state.fast_path_port != 0) return false;
   const auto interface = facts.interfaces.find(state.interface);
-  return interface != facts.interfaces.end() && plan.pending_ports.contains(interface->second.port);
+  return interface != facts.interfaces.end() && ports.contains(interface->second.port);
+}
+
+bool pending(const Port& port, const PortState& state, const Plan& plan, const Facts& facts) {
+  return packet_path_pending(port, state, plan) || has_row_in(plan.pending_ports, state, facts);
 }
 
 }  // namespace
@@ -39,6 +49,13 @@ std::optional<intent::PortReport> port_report(const Uuid& id, const Intent& inte
   return intent::PortReport{intent::PortStatus::Down, state.fast_path_port != 0
                                                           ? "its records are on their way to the fast path"
                                                           : "its flows are on their way to the switch"};
+}
+
+bool is_wired_by_rows(const Uuid& id, const Intent& intent, const PortState& state, const Plan& plan,
+                      const Facts& facts) {
+  const auto port = intent.ports.find(id);
+  return port != intent.ports.end() && !intent.refused.contains(id) && state.waiting.empty() &&
+         !packet_path_pending(port->second, state, plan) && has_row_in(plan.set_ports, state, facts);
 }
 
 bool is_on_its_way(const intent::PortReport& report, const PortState& state) {

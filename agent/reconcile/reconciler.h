@@ -164,6 +164,7 @@ class Reconciler {
   std::size_t active_ports_ = 0;
   std::set<Uuid> on_their_way_;                 // ports that a step may find wired though their state is the same
   std::set<std::string> marked_again_;          // interfaces whose marks were not right at the last step
+  std::set<std::string> marked_early_;          // interfaces marked with their VLAN, whose ports are not ACTIVE yet
   std::map<fp::PortId, Uuid> fast_path_ports_;  // whose ports of the fast path these are, or were
   bool all_judged_ = false;                     // port_reports_ is of all ports
   std::set<Uuid> judged_;                       // at this step

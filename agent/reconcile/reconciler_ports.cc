@@ -125,13 +125,29 @@ void Reconciler::mark_wired(const ovsdb::VswitchChanges& vswitch_changes) {
   for (const std::string& name : names) {
     const auto row = vswitch().interfaces.find(name);
     const auto fact = facts_.interfaces.find(name);
-    if (row == vswitch().interfaces.end() || fact == facts_.interfaces.end()) continue;
+    if (row == vswitch().interfaces.end() || fact == facts_.interfaces.end()) {
+      marked_early_.erase(name);
+      continue;
+    }
     const auto id = Uuid::parse(fact->second.iface_id);
     const auto state = id ? desired().port_states.find(*id) : desired().port_states.end();
     const auto report = id ? port_reports_.find(*id) : port_reports_.end();
-    const bool wired = state != desired().port_states.end() && state->second.interface == name &&
-                       report != port_reports_.end() && report->second.status == intent::PortStatus::Active;
-    auto mark = wired_mark(row->second, wired, desired().complete, seams_.clock.wall());
+    const bool has_port = state != desired().port_states.end() && state->second.interface == name;
+    const bool active =
+        has_port && report != port_reports_.end() && report->second.status == intent::PortStatus::Active;
+    // The VLAN that is the last thing it lacks and the mark are one transaction: nobody sees one without the other.
+    const bool by_rows =
+        has_port && !active && is_wired_by_rows(*id, *seams_.source.intent(), state->second, plan_, facts_);
+    const bool on_its_way =
+        has_port && !active && report != port_reports_.end() && is_on_its_way(report->second, state->second);
+    if (by_rows) {
+      marked_early_.insert(name);
+    } else if (on_its_way && marked_early_.contains(name)) {
+      continue;  // something of its segment has changed meanwhile
+    } else {
+      marked_early_.erase(name);
+    }
+    auto mark = wired_mark(row->second, active || by_rows, desired().complete, seams_.clock.wall());
     if (!mark) continue;
     plan_.ovsdb.operations.push_back(*std::move(mark));
     marked_again_.insert(name);

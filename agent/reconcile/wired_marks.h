@@ -19,7 +19,7 @@ namespace ml2::reconcile {
 inline constexpr const char* kInstalledKey = "ml2-installed";
 inline constexpr const char* kInstalledTimeKey = "ml2-installed-ts";
 
-// What has to be done about the marks of one interface, which is that of an ACTIVE port or is not; nullopt: nothing.
+// What has to be done about the marks of one interface, which is that of a wired port or is not; nullopt: nothing.
 // `complete`: of the intent; until then no mark is taken away.
 [[nodiscard]] std::optional<ovsdb::Operation> wired_mark(const ovsdb::InterfaceRow& row, bool wired, bool complete,
                                                          WallTime now);

@@ -402,6 +402,7 @@ class RowDiff {
     if (operations().size() == before) return;
     wired_.push_back(row.name);
     pending(row.name);
+    plan_.set_ports.insert(row.name);
   }
 
   // --- the end ---

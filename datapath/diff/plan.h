@@ -39,6 +39,7 @@ struct Plan {
   // cookie, nor its Port row, is here.
   std::set<std::uint64_t> pending_cookies;
   std::set<std::string> pending_ports;
+  std::set<std::string> set_ports;  // of these: machines' ports that are right once `ovsdb` is carried out
   fp::Update fast_path;
   bool fast_path_unread = false;           // it is enabled, and what it has is not known
   nl::Batch links;                         // devices of the kernel to make

@@ -102,6 +102,7 @@ void Follower::follow(const Intent& intent, const ovsdb::Vswitch& vswitch, const
   EXPECT_EQ(followed.ovsdb.comment, plan.ovsdb.comment);
   EXPECT_EQ(followed.held, plan.held);
   EXPECT_EQ(followed.pending_ports, plan.pending_ports);
+  EXPECT_EQ(followed.set_ports, plan.set_ports);
   EXPECT_EQ(followed.pending_cookies, plan.pending_cookies);
   for (const auto& [bridge, bundle] : plan.bundles) {
     const auto found = followed.bundles.find(bridge);
