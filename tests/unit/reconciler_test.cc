@@ -364,62 +364,6 @@ TEST_F(Wired, AGenerationIsNotConfirmedWhileVswitchdOwesTheRows) {
   EXPECT_EQ(node_.source().last_report().applied, 8);
 }
 
-TEST_F(Wired, AnInterfaceSaysSinceWhenItsPortIsWired) {
-  const auto ids = [&] { return node_.agent().vswitch().interfaces.at("tap1").external_ids; };
-  EXPECT_EQ(ids().at("ml2-installed"), "true");
-  const std::string since = ids().at("ml2-installed-ts");
-  node_.start_agent();
-  node_.run();
-  EXPECT_EQ(ids().at("ml2-installed-ts"), since);
-  Intent down = intent_with_port();
-  down.ports.at(kPort).admin_state_up = false;
-  node_.source().set(down);
-  node_.run();
-  EXPECT_FALSE(ids().contains("ml2-installed"));
-  EXPECT_FALSE(ids().contains("ml2-installed-ts"));
-  EXPECT_EQ(ids().at("iface-id"), kPort.to_string());
-  EXPECT_TRUE(node_.agent().converged());
-}
-
-// Another port, and its interface tap2.
-class Joined : public Wired {
- protected:
-  void join(std::uint32_t vni) {
-    Intent two = intent_with_port();
-    Port port = two.ports.at(kPort);
-    port.id = second_;
-    port.mac = *Mac::parse("fa:16:3e:00:00:77");
-    port.fixed_ips = {*IpAddress::parse("10.0.0.77")};
-    port.segment.segmentation_id = vni;
-    two.ports.emplace(second_, port);
-    node_.source().set(two);
-    node_.plug("tap2", second_);
-    node_.run();
-  }
-  bool is_marked() { return node_.agent().vswitch().interfaces.at("tap2").external_ids.contains("ml2-installed"); }
-  const Uuid second_{{7}};
-};
-
-TEST_F(Joined, ItsVlanAndItsMarkAreOneTransaction) {
-  const auto before = node_.agent().counters().transactions;
-  join(1001);
-  expect_converged();
-  EXPECT_EQ(node_.agent().counters().transactions, before + 1);
-  EXPECT_TRUE(is_marked());
-}
-
-TEST_F(Joined, ItIsNotMarkedWithItsVlanWhileItsSegmentsFlowsAreMissing) {
-  const auto before = node_.agent().counters().transactions;
-  node_.of_switch("br-tun").refuse_next_bundle({ErrorKind::Transient, "no"});
-  join(2000);
-  EXPECT_TRUE(node_.agent().vswitch().ports.at("tap2").tag);
-  EXPECT_FALSE(is_marked());
-  EXPECT_EQ(node_.agent().counters().transactions, before + 1);
-  node_.clock().advance(BackOff::kFirst);
-  node_.run();
-  EXPECT_TRUE(is_marked());
-}
-
 // --- --dry-run and --cleanup
 
 TEST_F(Wired, ADryRunChangesNothing) {
