@@ -10,12 +10,15 @@ namespace ml2::fastpath {
 
 namespace {
 
-// Buckets for so many entries: at most 80% full, where a cuckoo path is still short.
-std::uint64_t bucket_count(std::size_t entries) {
-  std::uint64_t count = 64;
-  while (count * Bucket::kEntries * 4 / 5 < entries) count *= 2;
-  return count;
+// Buckets for so many entries: 57% full; a small table has as many again.
+std::uint64_t buckets_for(std::size_t entries) {
+  const std::uint64_t needed = entries * 7 / 20;
+  return 64 + needed + std::min<std::uint64_t>(needed, 8192);
 }
+// Whether so many entries are too many: a quarter more than that.
+bool outgrown(std::uint64_t count, std::size_t entries) { return buckets_for(entries) * 4 > count * 5; }
+// Whether no way to a free place is to be expected.
+bool is_full(std::uint64_t count, std::size_t entries) { return entries * 5 >= count * Bucket::kEntries * 4; }
 
 // splitmix64's step.
 std::uint64_t another_seed(std::uint64_t seed) {
@@ -27,8 +30,8 @@ std::uint64_t another_seed(std::uint64_t seed) {
 
 }  // namespace
 
-BucketArray::BucketArray(std::uint64_t count, std::uint64_t hash_seed)
-    : mask(count - 1), seed(hash_seed | 1U), bytes(count * sizeof(Bucket)) {
+BucketArray::BucketArray(std::uint64_t bucket_count, std::uint64_t hash_seed)
+    : count(bucket_count), seed(hash_seed | 1U), bytes(bucket_count * sizeof(Bucket)) {
   constexpr std::size_t kHugePage = std::size_t{2} << 20U;
   // Aligned, so that the kernel may back it with huge pages: a look-up in a large table then costs no TLB miss. From so
   // many small pages on that they fill the first level of a TLB.
@@ -45,7 +48,7 @@ BucketArray::BucketArray(std::uint64_t count, std::uint64_t hash_seed)
 BucketArray::~BucketArray() { std::free(buckets); }
 
 BucketTable::BucketTable(Retired& retired, std::uint64_t seed, std::size_t expected)
-    : retired_(retired), array_(std::make_unique<BucketArray>(bucket_count(expected), seed)) {
+    : retired_(retired), array_(std::make_unique<BucketArray>(buckets_for(expected), seed)) {
   if (array_->buckets == nullptr) throw std::bad_alloc();
   published_ = array_.get();
 }
@@ -53,13 +56,13 @@ BucketTable::BucketTable(Retired& retired, std::uint64_t seed, std::size_t expec
 BucketTable::~BucketTable() = default;
 
 bool BucketTable::is_first(std::uint64_t key, std::uint64_t bucket) const {
-  return first_bucket(bucket_hash(key, array_->seed), array_->mask) == bucket;
+  return first_bucket(bucket_hash(key, array_->seed), array_->count) == bucket;
 }
 
 std::optional<BucketTable::Slot> BucketTable::locate(std::uint64_t key) const {
   const std::uint64_t hash = bucket_hash(key, array_->seed);
-  const std::uint64_t first = first_bucket(hash, array_->mask);
-  for (const std::uint64_t at : {first, second_bucket(hash, array_->mask)}) {
+  const std::uint64_t first = first_bucket(hash, array_->count);
+  for (const std::uint64_t at : {first, second_bucket(hash, array_->count)}) {
     const Bucket& bucket = array_->buckets[at];
     for (unsigned i = 0; i < Bucket::kEntries; ++i)
       if (bucket.key[i] == key) return Slot{at, i};
@@ -85,7 +88,7 @@ void BucketTable::put(std::uint64_t bucket, unsigned entry, std::uint64_t key, s
   Bucket& b = array_->buckets[bucket];
   if (!is_first(key, bucket)) {
     // Before the entry is there: a reader must never stop at a first bucket that says "all mine are here" too early.
-    Bucket& first = array_->buckets[first_bucket(bucket_hash(key, array_->seed), array_->mask)];
+    Bucket& first = array_->buckets[first_bucket(bucket_hash(key, array_->seed), array_->count)];
     store_shared(first.spilled, static_cast<std::uint16_t>(first.spilled + 1));
   }
   store_shared(b.value[entry], value);
@@ -97,7 +100,7 @@ void BucketTable::take_out(Slot slot) {
   const std::uint64_t key = b.key[slot.entry];
   store_shared(b.key[slot.entry], std::uint64_t{0});
   if (!is_first(key, slot.bucket)) {
-    Bucket& first = array_->buckets[first_bucket(bucket_hash(key, array_->seed), array_->mask)];
+    Bucket& first = array_->buckets[first_bucket(bucket_hash(key, array_->seed), array_->count)];
     store_shared(first.spilled, static_cast<std::uint16_t>(first.spilled - 1));
   }
   // Before the place is used again (put): whoever matched the old key sees the count change.
@@ -134,8 +137,8 @@ bool BucketTable::make_room(std::uint64_t bucket) {
       const std::uint64_t key = array_->buckets[nodes[at].bucket].key[i];
       if (key == 0) continue;
       const std::uint64_t hash = bucket_hash(key, array_->seed);
-      const std::uint64_t first = first_bucket(hash, array_->mask);
-      const std::uint64_t other = first == nodes[at].bucket ? second_bucket(hash, array_->mask) : first;
+      const std::uint64_t first = first_bucket(hash, array_->count);
+      const std::uint64_t other = first == nodes[at].bucket ? second_bucket(hash, array_->count) : first;
       nodes[count++] = {other, static_cast<int>(at), i};
     }
   }
@@ -147,23 +150,23 @@ bool BucketTable::insert(std::uint64_t key, std::uint32_t value) {
     store_shared(array_->buckets[slot->bucket].value[slot->entry], value);
     return true;
   }
-  if (size_ * 5 >= (array_->mask + 1) * Bucket::kEntries * 4 && !grow((array_->mask + 1) * 2)) {
-    if (size_ * 20 >= (array_->mask + 1) * Bucket::kEntries * 19) return false;
+  if (outgrown(array_->count, size_ + 1) && !grow(buckets_for(size_ + 1))) {
+    if (size_ * 20 >= array_->count * Bucket::kEntries * 19) return false;
   }
   for (int attempt = 0; attempt < 3; ++attempt) {
     const std::uint64_t hash = bucket_hash(key, array_->seed);
-    for (const std::uint64_t at : {first_bucket(hash, array_->mask), second_bucket(hash, array_->mask)}) {
+    for (const std::uint64_t at : {first_bucket(hash, array_->count), second_bucket(hash, array_->count)}) {
       if (auto entry = free_entry(at)) {
         put(at, *entry, key, value);
         ++size_;
         return true;
       }
     }
-    if (make_room(first_bucket(hash, array_->mask))) continue;
-    // No way: the table is full; or its seed puts these keys into few buckets, and then doubling would not end.
-    const std::uint64_t count = array_->mask + 1;
-    const bool full = size_ * 2 >= count * Bucket::kEntries;
-    if (!(full ? grow(count * 2) : rebuild(count, another_seed(array_->seed)))) return false;
+    if (make_room(first_bucket(hash, array_->count))) continue;
+    // No way: the table is full; or its seed puts these keys into few buckets, and then growing would not end.
+    const std::uint64_t count = array_->count;
+    if (!(is_full(count, size_) ? grow(buckets_for(size_)) : rebuild(count, another_seed(array_->seed))))
+      return false;
   }
   return false;
 }
@@ -177,8 +180,7 @@ bool BucketTable::erase(std::uint64_t key) {
 }
 
 bool BucketTable::reserve(std::size_t expected) {
-  const std::uint64_t count = bucket_count(expected);
-  return count <= array_->mask + 1 || grow(count);
+  return !outgrown(array_->count, expected) || grow(buckets_for(expected));
 }
 
 bool BucketTable::grow(std::uint64_t count) {
@@ -191,13 +193,13 @@ bool BucketTable::rebuild(std::uint64_t count, std::uint64_t seed) {
   if (larger->buckets == nullptr) return false;
   auto old = std::exchange(array_, std::move(larger));
   const std::size_t size = std::exchange(size_, 0);
-  for (std::uint64_t b = 0; b <= old->mask; ++b) {
+  for (std::uint64_t b = 0; b < old->count; ++b) {
     for (unsigned i = 0; i < Bucket::kEntries; ++i) {
       const std::uint64_t key = old->buckets[b].key[i];
       if (key == 0) continue;
       const std::uint64_t hash = bucket_hash(key, array_->seed);
-      const std::uint64_t first = first_bucket(hash, array_->mask);
-      const std::uint64_t second = second_bucket(hash, array_->mask);
+      const std::uint64_t first = first_bucket(hash, array_->count);
+      const std::uint64_t second = second_bucket(hash, array_->count);
       auto entry = free_entry(first);
       std::uint64_t at = first;
       if (!entry) {
@@ -208,7 +210,7 @@ bool BucketTable::rebuild(std::uint64_t count, std::uint64_t seed) {
         entry = free_entry(first);
         at = first;
       }
-      if (!entry) {  // half empty, and still no way: give up on this size and seed; the old array stays
+      if (!entry) {  // far from full, and still no way: give up on this size and seed; the old array stays
         array_ = std::move(old);
         size_ = size;
         return false;
@@ -224,7 +226,7 @@ bool BucketTable::rebuild(std::uint64_t count, std::uint64_t seed) {
 
 std::size_t BucketTable::sweep(std::size_t from, std::size_t buckets,
                                const std::function<bool(std::uint64_t key, std::uint32_t value)>& keep) {
-  const std::size_t end = std::min<std::size_t>(array_->mask + 1, from + buckets);
+  const std::size_t end = std::min<std::size_t>(array_->count, from + buckets);
   for (std::size_t at = from; at < end; ++at) {
     for (unsigned i = 0; i < Bucket::kEntries; ++i) {
       const Bucket& b = array_->buckets[at];
@@ -233,7 +235,7 @@ std::size_t BucketTable::sweep(std::size_t from, std::size_t buckets,
       --size_;
     }
   }
-  return end == array_->mask + 1 ? 0 : end;
+  return end == array_->count ? 0 : end;
 }
 
 }  // namespace ml2::fastpath

@@ -63,7 +63,7 @@ ML2_INLINE std::uint32_t find_in_bucket(const Bucket& bucket, std::uint64_t key)
 // settle it.
 [[gnu::noinline]] inline std::uint32_t find_second(const BucketArray& array, const Bucket& first, std::uint64_t key,
                                                    std::uint64_t moves) {
-  const Bucket& second = array.buckets[second_bucket(bucket_hash(key, array.seed), array.mask)];
+  const Bucket& second = array.buckets[second_bucket(bucket_hash(key, array.seed), array.count)];
   if (load_shared(first.spilled) != 0) {
     const std::uint32_t value = find_in_bucket(second, key);
     if (value != kMiss) return value;
@@ -107,11 +107,12 @@ ML2_INLINE std::uint32_t zeros(const std::uint8_t* bytes) {
   const std::uint64_t moves = load_shared(array.moves);
   const std::uint64_t erased = load_shared(array.erased);
   const std::uint64_t seed = array.seed;
-  const std::uint64_t mask = array.mask;
+  const std::uint64_t all_buckets = array.count;
   const Bucket* const table = array.buckets;
   const Bucket* buckets[32];
   std::uint8_t matches[32] = {};
-  for (unsigned i = 0; i < count; ++i) buckets[i] = &table[first_bucket(bucket_hash(keys[i], seed), mask)];
+  for (unsigned i = 0; i < count; ++i) buckets[i] = &table[first_bucket(bucket_hash(keys[i], seed), all_buckets)];
+#pragma GCC unroll 8
   for (unsigned i = 0; i < count; ++i) __builtin_prefetch(buckets[i]);
 #pragma GCC unroll 8
   for (unsigned i = 0; i < count; ++i) {
@@ -120,7 +121,8 @@ ML2_INLINE std::uint32_t zeros(const std::uint8_t* bytes) {
     matches[i] = static_cast<std::uint8_t>(match);
     // Without one, any entry's value.
     const std::uint64_t with_last = match | 1U << (Bucket::kEntries - 1);
-    values[i] = load_shared(bucket.value[static_cast<unsigned>(__builtin_ctzll(with_last))]);
+    const std::uint32_t* value = bucket.value;
+    values[i] = load_shared(value[__builtin_ctzll(with_last)]);
   }
   const auto all = static_cast<std::uint32_t>((std::uint64_t{1} << count) - 1);
   if (load_shared(array.erased) != erased) [[unlikely]] {
@@ -132,7 +134,7 @@ ML2_INLINE std::uint32_t zeros(const std::uint8_t* bytes) {
   for (std::uint32_t left = missed; left != 0; left &= left - 1) {
     const auto i = static_cast<unsigned>(__builtin_ctz(left));
     if (load_shared(buckets[i]->spilled) != 0)
-      __builtin_prefetch(&table[second_bucket(bucket_hash(keys[i], seed), mask)]);
+      __builtin_prefetch(&table[second_bucket(bucket_hash(keys[i], seed), all_buckets)]);
   }
   for (; missed != 0; missed &= missed - 1) {
     const auto i = static_cast<unsigned>(__builtin_ctz(missed));

@@ -18,7 +18,7 @@ inline namespace ML2_ISA {
 inline bool is_known(const Context& context, std::uint64_t key, std::uint32_t origin, const Segment& segment) {
   const BucketArray& fdb = *load_shared(*context.tables.fdb);
   const std::uint64_t moves = load_shared(fdb.moves);
-  const Bucket& first = fdb.buckets[first_bucket(bucket_hash(key, fdb.seed), fdb.mask)];
+  const Bucket& first = fdb.buckets[first_bucket(bucket_hash(key, fdb.seed), fdb.count)];
   const std::uint32_t found = find(fdb, first, key, moves);
   if (found == kMiss) return false;
   const FdbValue value = unpack(found);

@@ -19,7 +19,7 @@ inline const Neighbour* find_neighbour(const Context& context, SegmentIndex segm
   const BucketArray& index = *load_shared(*context.tables.neighbour_index);
   const std::uint64_t key = neighbour_key(address, ipv6, segment);
   const std::uint64_t moves = load_shared(index.moves);
-  const Bucket& first = index.buckets[first_bucket(bucket_hash(key, index.seed), index.mask)];
+  const Bucket& first = index.buckets[first_bucket(bucket_hash(key, index.seed), index.count)];
   const std::uint32_t at = find(index, first, key, moves);
   if (at >= kMaxNeighbours) return nullptr;
   const Neighbour* neighbour = load_shared(context.tables.neighbours[at]);

@@ -156,7 +156,7 @@ ML2_INLINE void forward(Context& context, Frame* frames, unsigned count, const K
   if (differ == 0) {
     // All to one station, as in a large transfer: one look-up.
     const std::uint64_t moves = load_shared(fdb.moves);
-    const Bucket& bucket = fdb.buckets[first_bucket(bucket_hash(keys[0], fdb.seed), fdb.mask)];
+    const Bucket& bucket = fdb.buckets[first_bucket(bucket_hash(keys[0], fdb.seed), fdb.count)];
     const std::uint32_t value = find(fdb, bucket, keys[0], moves);
     if (forward_together(context, frames, count, value)) return;
     for (unsigned i = 0; i < count; ++i) values[i] = value;

@@ -48,7 +48,7 @@ double median(std::vector<double> values) {
 void measure(const std::string& work, const std::string& size, std::uint32_t entries, Isa isa, unsigned rounds) {
   NoReaders grace;
   FakeDevices devices;
-  Program program(grace, devices, 0x123456789abcdef1ULL);
+  Program program(grace, devices, 0xd1342543de82ef95ULL);
   const Applied applied = program.apply(batch_of(work, entries));
   ML2_CHECK(applied.refused.empty(), "the bench's records make sense");
 

@@ -1,6 +1,7 @@
 // The fast path's hash table, read with every instruction set that this machine has, and its program of records.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
 #include "tests/unit/fastpath_rig.h"
@@ -83,7 +84,7 @@ TEST_P(FindTest, ADegenerateSeedIsChangedNotFed) {
   const std::uint64_t before = table.array()->seed;
   std::vector<std::uint64_t> keys;
   for (std::uint64_t i = 0; i < 256; ++i) {
-    const std::uint64_t mixed = 0x0001000200001234ULL | i << 24U;
+    const std::uint64_t mixed = 0x0001000200001200ULL | i;
     keys.push_back(mixed ^ mixed >> 29U ^ mixed >> 58U);
     ASSERT_EQ(bucket_hash(keys.back(), 1), mixed ^ mixed >> 32U);
     ASSERT_TRUE(table.insert(keys.back(), static_cast<std::uint32_t>(i))) << i;
@@ -102,6 +103,51 @@ TEST_P(FindTest, SweepKeepsWhatItIsToldToKeep) {
   EXPECT_EQ(table.size(), 500U);
   for (std::uint64_t key = 1; key <= 1000; ++key)
     EXPECT_EQ(find_one(table, key), key % 2 == 0 ? static_cast<std::uint32_t>(key) : kNothing);
+}
+
+// Also when nobody said how many there would be; and whatever their number, the memory is in use.
+TEST(BucketTable, GrowsByAQuarterAndNeverHasMuchMoreThanItNeeds) {
+  NoReaders grace;
+  Retired retired(grace);
+  BucketTable table(retired, 0x9e3779b97f4a7c15ULL, 0);
+  for (std::uint64_t i = 1; i <= 1000000; ++i) {
+    ASSERT_TRUE(table.insert(0xfa163e000000ULL + i * 256 + 1, 5));
+    ASSERT_LE(table.memory_bytes(), i * 24 + std::min<std::uint64_t>(i * 24, 600000) + 8192) << i;
+    ASSERT_GE(table.memory_bytes(), i * 17) << i;
+  }
+  const std::size_t before = table.memory_bytes();
+  ASSERT_TRUE(table.reserve(table.size()));
+  EXPECT_EQ(table.memory_bytes(), before) << "what fits already is not moved";
+}
+
+// A look-up that misses in the first bucket costs several times as much. Whatever the stations' addresses have in common: a vendor
+// and a counter, every sixteenth, the same ones in many segments.
+TEST(BucketTable, FewKeysAreInTheirSecondBucket) {
+  const auto counted = [](std::uint64_t low, std::uint64_t segment) {
+    return fdb_key(0x3f16faULL | std::uint64_t{__builtin_bswap32(static_cast<std::uint32_t>(low)) >> 8U} << 24U,
+                   static_cast<SegmentIndex>(segment));
+  };
+  NoReaders grace;
+  Retired retired(grace);
+  std::mt19937_64 random(1);
+  for (const std::size_t count : {std::size_t{10000}, std::size_t{300000}}) {
+    for (int kind = 0; kind < 4; ++kind) {
+      for (int seed = 0; seed < 5; ++seed) {
+        BucketTable table(retired, random(), count);
+        for (std::size_t i = 0; i < count; ++i) {
+          const std::uint64_t key = kind == 0   ? counted(i, 1)
+                                    : kind == 1 ? counted(i * 16, 1)
+                                    : kind == 2 ? counted(i / 100, 1 + i % 100)
+                                                : (random() & 0xffffffffffffULL) | std::uint64_t{1} << 48U;
+          ASSERT_TRUE(table.insert(key, 1));
+        }
+        std::uint64_t spilled = 0;
+        const BucketArray& array = *table.array();
+        for (std::uint64_t i = 0; i < array.count; ++i) spilled += array.buckets[i].spilled;
+        EXPECT_LE(spilled * 100, count * (count == 10000 ? 2 : 5)) << count << ' ' << kind;
+      }
+    }
+  }
 }
 
 class ProgramTest : public testing::Test {
