@@ -84,6 +84,7 @@ void Program::publish_vtep(std::uint16_t id) {
   output->entry = pack({it->second, 0, output_sequence_[it->second]});
   output->tunnel = true;
   output->header = vxlan::prepare(outer);
+  output->added = output->header.length;
   // The MTU counts from the outer IP header on.
   const int room = ports_.at(record.port).mtu -
                    static_cast<int>((outer.ipv6 ? vxlan::kOverheadV6 : vxlan::kOverheadV4) - wire::kEthernetLength);

@@ -88,14 +88,14 @@ ML2_INLINE std::uint32_t udp_source_of(const Frame& frame) {
 ML2_INLINE std::uint32_t swapped16(std::uint32_t word) { return __builtin_bswap32(word) >> 16U; }
 
 // Over IPv4 without a UDP checksum. All places are counted from the inner frame back: the same with and without a tag.
-ML2_INLINE void encapsulate(Frame& frame, const vxlan::Header& header, std::uint32_t vni) {
+// `added`: header.length, from where no store into a frame can have changed it in the compiler's eyes.
+ML2_INLINE void encapsulate(Frame& frame, const vxlan::Header& header, std::uint32_t added, std::uint32_t vni) {
   constexpr std::size_t kCopied = 64;  // IPv4 with a tag is 54 bytes
   constexpr std::size_t kVxlan = vxlan::kLength;
   constexpr std::size_t kUdp = kVxlan + wire::kUdpLength;
   constexpr std::size_t kIp = kUdp + wire::kIpv4Length;
   std::uint8_t* const inner = frame.data;
   const std::uint32_t length = frame.length;
-  const std::uint32_t added = header.length;  // asked before the compiler must think that a store has changed it
   const std::uint32_t sum = header.sum;
   const std::uint32_t udp_source = udp_source_of(frame);
   copy_tail<kCopied>(inner - kCopied, header.bytes + vxlan::Header::kSize - kCopied);
@@ -147,7 +147,7 @@ ML2_INLINE void put_before(Context& context, Frame& frame, OutputIndex index, co
     if (output.header.ipv6 || output.header.udp_checksum) {
       encapsulate_other(frame, output.header, segment.vni);
     } else {
-      encapsulate(frame, output.header, segment.vni);
+      encapsulate(frame, output.header, output.added, segment.vni);
     }
   } else if (output.tag_raw != 0) {
     push_tag(frame, output.tag_raw);

@@ -69,9 +69,10 @@ ML2_INLINE bool forward_together(Context& context, Frame* frames, unsigned count
   }
   if (output->tunnel) {
     const vxlan::Header header = output->header;  // a copy: it stays in registers while frames are written
+    const std::uint32_t added = output->added;
     const std::uint32_t vni = segment->vni;
     leave_together<true>(context, frames, count, value.output, *output, *segment,
-                         [&header, vni](Frame& frame) { encapsulate(frame, header, vni); });
+                         [&header, added, vni](Frame& frame) { encapsulate(frame, header, added, vni); });
   } else if (output->tag_raw != 0) {
     leave_together<false>(context, frames, count, value.output, *output, *segment,
                           [tag = output->tag_raw](Frame& frame) { push_tag(frame, tag); });
@@ -116,28 +117,45 @@ template <bool kOneSegment>
     odd = all_of(count);
     count = 0;
   }
+  // Of the output before: most are as that one.
+  std::uint64_t way_out = 0;
+  std::uint32_t plain_frame = 0;
+  std::uint32_t headroom = 0;
+  std::uint32_t added = 0;
+  std::uint16_t tag_raw = 0;
+  PortIndex port = kNoPort;
+  std::uint8_t refused = 0;
   for (unsigned i = 0; i < count; ++i) {
     Frame& frame = frames[i];
     const std::uint32_t value = values[i];
     const auto to = static_cast<OutputIndex>(value);
     const Output* output = load_shared(outputs[to]);
     if (!kOneSegment && frame.segment != index) enter(frame.segment);
-    const std::uint8_t flags = frame.flags();
-    const std::uint32_t length = frame.length;
-    if (output == nullptr || (output->entry | sequence) != value || length > output->plain_frame ||
-        frame.headroom < output->headroom || (!kOneSegment && gone) ||
-        ((flags & (Frame::kTunnelBit | Frame::kWorkBits)) == 0
-             ? output->refuses == from
-             : (flags & Frame::kWorkBits) != 0 || output->refuses == kFromTunnel)) [[unlikely]] {
+    if (output == nullptr || (output->entry ^ value) != sequence || (!kOneSegment && gone)) [[unlikely]] {
       odd |= 1U << i;
       continue;
     }
-    frame.port = output->port;
+    if (output->way_out() != way_out) [[unlikely]] {
+      way_out = output->way_out();
+      headroom = output->headroom;
+      port = output->port;
+      added = output->added;
+      tag_raw = output->tag_raw;
+      // Frames that may not go back where they came from are left for the others' turn.
+      plain_frame = output->refuses == from ? 0U : output->plain_frame;
+      refused = Frame::kWorkBits | (output->tunnel ? Frame::kTunnelBit : std::uint8_t{0});
+    }
+    const std::uint32_t length = frame.length;
+    if (length > plain_frame || frame.headroom < headroom || (frame.flags() & refused) != 0) [[unlikely]] {
+      odd |= 1U << i;
+      continue;
+    }
+    frame.port = port;
     bump(counters[to], 1, length);
-    if (output->tunnel) {
-      encapsulate(frame, output->header, vni);
-    } else if (output->tag_raw != 0) {
-      push_tag(frame, output->tag_raw);
+    if (added != 0) {
+      encapsulate(frame, output->header, added, vni);
+    } else if (tag_raw != 0) {
+      push_tag(frame, tag_raw);
     }
   }
   for (; odd != 0; odd &= odd - 1) {
