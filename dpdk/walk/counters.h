@@ -9,15 +9,26 @@
 
 #include "dpdk/walk/frame.h"
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 namespace ml2::fastpath {
 
-struct PacketsBytes {
+struct alignas(16) PacketsBytes {
   std::uint64_t packets = 0;
   std::uint64_t bytes = 0;
 };
 ML2_INLINE void bump(PacketsBytes& counter, std::uint64_t packets, std::uint64_t bytes) {
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+  // Both in one store, of whose halves each is seen whole: frames to many VTEPs bump one each.
+  auto* const both = reinterpret_cast<__m128i*>(&counter);
+  const __m128i by = _mm_set_epi64x(static_cast<long long>(bytes), static_cast<long long>(packets));
+  _mm_store_si128(both, _mm_add_epi64(_mm_load_si128(both), by));
+#else
   bump(counter.packets, packets);
   bump(counter.bytes, bytes);
+#endif
 }
 
 struct alignas(64) PortCounters {
