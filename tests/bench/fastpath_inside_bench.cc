@@ -2,9 +2,9 @@
 //   what cannot be seen from outside of the process.
 //
 //   latency/WORK    microseconds from the end of the receiving driver's work to the beginning of the sending one's, at
-//                   saturation (net_pcap's infinite load into net_null), 10k MACs: p50 and p99 of all frames
+//                   saturation (the generator's load, fastpath_generator.cc, into net_null), 10k MACs: p50 and p99 of all frames
 //   vhost-in/WORK   a guest (virtio-user) sends, the worker receives on vhost-user, pushes a VLAN tag, sends into net_null
-//   vhost-out/WORK  the other way: net_pcap's load, the tag taken off, into the guest; both ends on this one thread, in
+//   vhost-out/WORK  the other way: the generator's load, the tag taken off, into the guest; both ends on this one thread, in
 //                   Mpps per CPU second of all of it. Peer: io, the same ends with nothing between receiving and sending
 //
 // Usage: fastpath_inside_bench CORE DIRECTORY [ROUNDS]; JSON lines on stdout; files in DIRECTORY are removed again.
@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 
 #include "dpdk/process/devices.h"
@@ -44,19 +45,30 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-void write_pcap(const std::string& path, const std::string& work) {
-  std::ofstream out(path, std::ios::binary);
-  const auto put = [&out](std::initializer_list<std::uint32_t> words) {
-    for (const std::uint32_t word : words) out.write(reinterpret_cast<const char*>(&word), sizeof(word));
-  };
-  put({0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1});
-  for (std::uint32_t i = 0; i < kEntries; ++i) {
-    const Bytes frame = frame_of(work, static_cast<std::uint32_t>(i * 2654435761ULL % kEntries));
-    const auto size = static_cast<std::uint32_t>(frame.size());
-    put({0, 0, size, size});
-    out.write(reinterpret_cast<const char*>(frame.data()), static_cast<std::streamsize>(size));
-  }
+// Beside this program, as scripts/bench builds both.
+std::string generator() {
+  return (std::filesystem::read_symlink("/proc/self/exe").parent_path() / "fastpath_generator.so").string();
 }
+
+// The load of a work as a device, and the file that the device reads while it is made.
+class Load {
+ public:
+  Load(const std::string& directory, const std::string& work) : path_(directory + "/inside.frame") {
+    const Bytes frame = frame_of(work, 0);
+    std::ofstream(path_, std::ios::binary)
+        .write(reinterpret_cast<const char*>(frame.data()), static_cast<std::streamsize>(frame.size()));
+  }
+  ~Load() { ::unlink(path_.c_str()); }
+  Load(const Load&) = delete;
+  Load& operator=(const Load&) = delete;
+  [[nodiscard]] std::string devargs() const {
+    return fmt::format("{},frame={},macs={},vteps={}", kDevice, path_, kEntries, kVteps);
+  }
+  static constexpr const char* kDevice = "net_ml2gen0";
+
+ private:
+  std::string path_;
+};
 
 // A whole fast path with one worker that nobody runs but us.
 class Inside {
@@ -152,17 +164,15 @@ double percentile(const Stamps& stamps, double part) {
 
 void latency(rte_mempool* buffers, const std::string& directory, int offset, unsigned rounds) {
   for (const std::string work : {"vlan-push", "vlan-pop", "encap", "decap"}) {
-    const std::string pcap = directory + "/inside.pcap";
-    write_pcap(pcap, work);
+    const Load load(directory, work);
     Stamps stamps;
     stamps.offset = offset;
     Inside inside(buffers);
-    const std::string source = "net_pcap0,rx_pcap=" + pcap + ",infinite_rx=1";
+    const std::string source = load.devargs();
     const std::string sink = "net_null0,no-rx=1";
     const bool from_vm = source_of(work) == 1;
     inside.apply(batch_of(work, kEntries), from_vm ? source : sink, from_vm ? sink : source);
-    ::unlink(pcap.c_str());
-    const auto* in = rte_eth_add_rx_callback(ethdev("net_pcap0"), 0, stamp, &stamps);
+    const auto* in = rte_eth_add_rx_callback(ethdev(Load::kDevice), 0, stamp, &stamps);
     const auto* out = rte_eth_add_tx_callback(ethdev("net_null0"), 0, read_stamps, &stamps);
     ML2_CHECK(in != nullptr && out != nullptr, "callbacks");
     for (unsigned i = 0; i < 20'000; ++i) inside.poll();
@@ -181,7 +191,7 @@ void latency(rte_mempool* buffers, const std::string& directory, int offset, uns
         "{{\"bench\":\"fastpath\",\"case\":\"latency/{0}\",\"metric\":\"p99\",\"value\":{2:.3f},\"unit\":\"us\"}}\n",
         work, median(p50), median(p99));
     std::fflush(stdout);
-    rte_eth_remove_rx_callback(ethdev("net_pcap0"), 0, in);
+    rte_eth_remove_rx_callback(ethdev(Load::kDevice), 0, in);
     rte_eth_remove_tx_callback(ethdev("net_null0"), 0, out);
   }
 }
@@ -237,18 +247,16 @@ void vhost(rte_mempool* buffers, rte_mempool* guests, const std::string& directo
   for (const bool inwards : {true, false}) {
     const std::string work = inwards ? "vlan-push" : "vlan-pop";
     const std::string socket = directory + "/inside.sock";
-    const std::string pcap = directory + "/inside.pcap";
+    const Load load(directory, work);
     ::unlink(socket.c_str());
-    write_pcap(pcap, work);
     Inside inside(buffers);
     inside.apply(batch_of(work, kEntries), "net_vhost0,iface=" + socket,
-                 inwards ? "net_null0,no-rx=1" : "net_pcap0,rx_pcap=" + pcap + ",infinite_rx=1");
-    ::unlink(pcap.c_str());
+                 inwards ? "net_null0,no-rx=1" : load.devargs());
     Guest guest(socket, guests);
     std::vector<Bytes> frames;
     for (std::uint32_t i = 0; i < kEntries; ++i) frames.push_back(frame_of("vlan-push", i));
     std::size_t next = 0;
-    const std::uint16_t from = ethdev(inwards ? "net_vhost0" : "net_pcap0");
+    const std::uint16_t from = ethdev(inwards ? "net_vhost0" : Load::kDevice);
     const std::uint16_t to = ethdev(inwards ? "net_null0" : "net_vhost0");
     const PortIndex out = inwards ? 9 : 1;
     // One turn: packets that arrived, per CPU second.
@@ -300,8 +308,8 @@ int main(int argc, char** argv) {
   }
   const std::string directory = argv[2];
   const unsigned rounds = argc > 3 ? static_cast<unsigned>(std::max(std::atoi(argv[3]), 1)) : 3;
-  if (!start_eal("fastpath_inside_bench",
-                 {"--single-file-segments", "--log-level=pmd.*:error", std::string("--lcores=0@") + argv[1]})) {
+  if (!start_eal("fastpath_inside_bench", {"--single-file-segments", "--log-level=pmd.*:error",
+                                           std::string("--lcores=0@") + argv[1], "-d", generator()})) {
     return 1;
   }
   rte_mempool* buffers = rte_pktmbuf_pool_create("frames", 40959, 256, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
