@@ -5,8 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "datapath/base/text.h"
-
 namespace ml2::intent {
 namespace {
 
@@ -224,18 +222,15 @@ bool Ml2Reading::read_newcomer(const Uuid& port, const Uuid& network, IntentChan
     return false;
   }
   NetworkIntent now = read_own_port(rows_, index_, node_, port);
-  if (const auto mac = Mac::parse(text::lower(row.mac_address))) now.macs.push_back(*mac);
-  for (const auto& [uuid, ip] : rows_.fixed_ips) {
-    if (const auto address = IpAddress::parse(ip.ip_address)) now.addresses.push_back(*address);
-  }
+  const auto& [id, binding] = *rows_.bindings.begin();
+  std::vector<Ml2PortRows::Bound> bound;
+  if (binding.segment) bound.push_back({port, port_rows_.bindings().at(id).get()});
+  gather_addresses(port_rows_.read_bound(bound, index_, rows_), now);
   Part& part = found->second;
   if (!concerns_nobody_else(part, now)) return false;
-  // Only what has a segment is bound to it.
-  if (rows_.bindings.begin()->second.segment) {
-    for (const Mac& mac : now.macs) part.macs.insert(std::ranges::upper_bound(part.macs, mac), mac);
-    for (const IpAddress& address : now.addresses) {
-      part.addresses.insert(std::ranges::upper_bound(part.addresses, address), address);
-    }
+  for (const Mac& mac : now.macs) part.macs.insert(std::ranges::upper_bound(part.macs, mac), mac);
+  for (const IpAddress& address : now.addresses) {
+    part.addresses.insert(std::ranges::upper_bound(part.addresses, address), address);
   }
   const auto put = [&](auto& values, auto& all) {
     for (auto& [key, value] : values) {

@@ -28,17 +28,6 @@ std::tuple<bool, bool, Uuid> rank(const BoundPort& port) {
   return {port.status != "ACTIVE", port.status == "ERROR", port.id};
 }
 
-void gather_addresses(const BoundPorts& ports, NetworkIntent& here) {
-  here.macs.reserve(ports.size());
-  here.addresses.reserve(ports.size());
-  for (const BoundPort& port : ports) {
-    if (port.mac) here.macs.push_back(*port.mac);
-    here.addresses.insert(here.addresses.end(), port.addresses.begin(), port.addresses.end());
-  }
-  std::sort(here.macs.begin(), here.macs.end());
-  std::sort(here.addresses.begin(), here.addresses.end());
-}
-
 template <class T>
 bool has_twice(const std::vector<T>& sorted) {
   return std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
@@ -181,6 +170,17 @@ Result<std::vector<AddressPair>> read_address_pairs(const ovsdb::Ml2Rows& rows, 
   std::sort(pairs.begin(), pairs.end());
   pairs.erase(std::unique(pairs.begin(), pairs.end()), pairs.end());
   return pairs;
+}
+
+void gather_addresses(const BoundPorts& ports, NetworkIntent& here) {
+  here.macs.reserve(ports.size());
+  here.addresses.reserve(ports.size());
+  for (const BoundPort& port : ports) {
+    if (port.mac) here.macs.push_back(*port.mac);
+    here.addresses.insert(here.addresses.end(), port.addresses.begin(), port.addresses.end());
+  }
+  std::sort(here.macs.begin(), here.macs.end());
+  std::sort(here.addresses.begin(), here.addresses.end());
 }
 
 void find_same_endpoint(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, const NodeConfig& node,

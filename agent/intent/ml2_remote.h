@@ -52,6 +52,8 @@ struct BoundPort {
 };
 using BoundPorts = std::vector<BoundPort>;  // sorted by id, each once
 
+// Into `here`: the ports' macs and addresses.
+void gather_addresses(const BoundPorts& ports, NetworkIntent& here);
 // Into `here`: remote, problems, macs, addresses, and refusals of ports whose MAC or address another port of the network has. Of two
 // such ports the one that is wired keeps it, then the one that was not refused before, then the one with the lower id.
 // `ports`: those of the network that are bound. Of `rows` networks, subnets, hosts and endpoints are looked at, and the

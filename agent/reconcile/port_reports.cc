@@ -51,11 +51,8 @@ std::optional<intent::PortReport> port_report(const Uuid& id, const Intent& inte
                                                           : "its flows are on their way to the switch"};
 }
 
-bool is_wired_by_rows(const Uuid& id, const Intent& intent, const PortState& state, const Plan& plan,
-                      const Facts& facts) {
-  const auto port = intent.ports.find(id);
-  return port != intent.ports.end() && !intent.refused.contains(id) && state.waiting.empty() &&
-         !packet_path_pending(port->second, state, plan) && has_row_in(plan.set_ports, state, facts);
+bool is_wired_by_rows(const Port& port, const PortState& state, const Plan& plan, const Facts& facts) {
+  return !packet_path_pending(port, state, plan) && has_row_in(plan.set_ports, state, facts);
 }
 
 bool is_on_its_way(const intent::PortReport& report, const PortState& state) {

@@ -27,10 +27,9 @@ inline constexpr const char* kNotEnforced = "security groups are not enforced by
                                                             const Desired& desired, const Plan& plan,
                                                             const Facts& facts, bool was_active,
                                                             const FastPathSide& fast_path);
-// Whether a port that is not ACTIVE yet is wired as soon as the plan's rows are written.
-[[nodiscard]] bool is_wired_by_rows(const Uuid& id, const Intent& intent, const PortState& state, const Plan& plan,
-                                    const Facts& facts);
 // Whether a report may become another without a change of the port's state: its flows are on their way.
 [[nodiscard]] bool is_on_its_way(const intent::PortReport& report, const PortState& state);
+// Whether a port that is on its way is wired as soon as the plan's rows are written.
+[[nodiscard]] bool is_wired_by_rows(const Port& port, const PortState& state, const Plan& plan, const Facts& facts);
 
 }  // namespace ml2::reconcile

@@ -132,14 +132,14 @@ void Reconciler::mark_wired(const ovsdb::VswitchChanges& vswitch_changes) {
     const auto id = Uuid::parse(fact->second.iface_id);
     const auto state = id ? desired().port_states.find(*id) : desired().port_states.end();
     const auto report = id ? port_reports_.find(*id) : port_reports_.end();
-    const bool has_port = state != desired().port_states.end() && state->second.interface == name;
-    const bool active =
-        has_port && report != port_reports_.end() && report->second.status == intent::PortStatus::Active;
+    const bool reported =
+        state != desired().port_states.end() && state->second.interface == name && report != port_reports_.end();
+    const bool active = reported && report->second.status == intent::PortStatus::Active;
+    const bool on_its_way = reported && is_on_its_way(report->second, state->second);
     // The VLAN that is the last thing it lacks and the mark are one transaction: nobody sees one without the other.
-    const bool by_rows =
-        has_port && !active && is_wired_by_rows(*id, *seams_.source.intent(), state->second, plan_, facts_);
-    const bool on_its_way =
-        has_port && !active && report != port_reports_.end() && is_on_its_way(report->second, state->second);
+    const auto& ports = seams_.source.intent()->ports;
+    const auto port = on_its_way ? ports.find(*id) : ports.end();
+    const bool by_rows = port != ports.end() && is_wired_by_rows(port->second, state->second, plan_, facts_);
     if (by_rows) {
       marked_early_.insert(name);
     } else if (on_its_way && marked_early_.contains(name)) {
