@@ -19,6 +19,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import statistics
@@ -134,6 +135,14 @@ class BenchLab(Lab):
                             "--overwrite-pidfile", "--no-chdir", "-vconsole:warn", "-vsyslog:off")
         node.vswitchd = Daemon(self, "ovs-vswitchd", command, os.path.join(node.dir, "ovs-vswitchd.log"),
                                node.env).start()
+
+
+def run_under_callgrind(hypervisor, out):
+    """Its next agents run there and write into the file `out`. Returns the command as it was, to set back."""
+    plain = hypervisor.agent_command
+    hypervisor.agent_command = lambda *extra, ini=None: ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
+                                                         *plain(*extra, ini=ini)]
+    return plain
 
 
 class Node:
@@ -308,9 +317,8 @@ class Node:
 
     def one_port_instructions(self, times=7):
         self.hv.agent.stop()
-        out, plain = os.path.join(self.hv.dir, "callgrind"), self.hv.agent_command
-        self.hv.agent_command = lambda *extra, ini=None: ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}",
-                                                          *plain(*extra, ini=ini)]
+        out = os.path.join(self.hv.dir, "callgrind")
+        plain = run_under_callgrind(self.hv, out)
         self.start_agent()
         self.hv.agent_command = plain
         wait_until(lambda: "|in sync" in self.hv.agent.log_text(), 600, "the agent has read everything")
@@ -381,14 +389,13 @@ def main():
     parser.add_argument("--profile", metavar="FILE", help="run the agent under valgrind --tool=callgrind, into FILE.PID")
     parser.add_argument("--keep-logs", metavar="DIR", help="copy the logs there")
     arguments = parser.parse_args()
+    if (arguments.instructions or arguments.profile) and shutil.which("valgrind") is None:
+        raise LabError("valgrind not found: scripts/install-deps --bench installs it")
     for ports in [int(word) for word in arguments.ports.split(",")]:
         with BenchLab(0, bin_dir=arguments.bin_dir) as lab:
             node = Node(lab, ports)
             if arguments.profile:
-                plain = lab[1].agent_command
-                lab[1].agent_command = lambda *extra, ini=None: [
-                    "valgrind", "--tool=callgrind", f"--callgrind-out-file={arguments.profile}.%p",
-                    *plain(*extra, ini=ini)]
+                run_under_callgrind(lab[1], f"{arguments.profile}.%p")
             node.prepare()
             node.full()
             node.idle()
