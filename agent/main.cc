@@ -4,7 +4,6 @@
 // on, and the next start finds everything as it was.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <malloc.h>
 #include <poll.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -29,6 +28,7 @@
 #include "agent/control/process_shim.h"
 #include "agent/control/rights.h"
 #include "agent/flags.h"
+#include "agent/heap.h"
 #include "agent/intent/ml2_db_source.h"
 #include "agent/log_setup.h"
 #include "agent/node_config.h"
@@ -340,7 +340,7 @@ void Agent::give_memory_back() {
     ml2_poll_timer(std::chrono::duration_cast<std::chrono::milliseconds>(*trim_at_ - clock_.now()).count() + 1);
     return;
   }
-  malloc_trim(0);
+  heap::give_back();
   trimmed_ = now;
   trim_at_.reset();
 }
