@@ -328,6 +328,13 @@ static bool read_row(struct ml2_cs* cs, size_t number, const struct ovsdb_cs_row
   return events->row(aux, number, change, uuid, cs->values, n);
 }
 
+// A first update is tens of MB of JSON: its rows are read in the order in which it lies in memory.
+static int by_place(const void* a_, const void* b_) {
+  const struct ovsdb_cs_row_update* a = a_;
+  const struct ovsdb_cs_row_update* b = b_;
+  return a->columns < b->columns ? -1 : a->columns > b->columns;
+}
+
 static void read_update(struct ml2_cs* cs, const struct ovsdb_cs_update_event* update,
                         const struct ml2_cs_events* events, void* aux) {
   struct ovsdb_cs_db_update* db_update;
@@ -345,7 +352,9 @@ static void read_update(struct ml2_cs* cs, const struct ovsdb_cs_update_event* u
   for (size_t i = 0; i < db_update->n; i++) {
     const struct ovsdb_cs_table_update* table = &db_update->table_updates[i];
     const size_t number = table_number(cs, table->table_name);
-    for (size_t j = 0; number < cs->n_tables && j < table->n; j++) {
+    if (number == cs->n_tables) continue;
+    qsort(table->row_updates, table->n, sizeof *table->row_updates, by_place);
+    for (size_t j = 0; j < table->n; j++) {
       good &= read_row(cs, number, &table->row_updates[j], events, aux);
     }
   }
