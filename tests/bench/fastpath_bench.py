@@ -231,6 +231,7 @@ def main():
                                   "peer_values": [round(v, 3) for v in figures[peer]]})
                     print(json.dumps(lines[-1]), flush=True)
             print(f"# {case.name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
+        of_cases = len(lines)
         for extra in itertools.chain(*(PARTS[part](options, options.output) for part in parts)):
             lines.append(extra)
             print(json.dumps(extra), flush=True)
@@ -240,10 +241,9 @@ def main():
         out.writelines(json.dumps(line) + "\n" for line in lines)
     if parts:
         print(f"\n{'case':16} {'metric':36} {'value':>14} unit        peer")
-        for one in lines:
-            if one["metric"] != "mpps_per_cpu":
-                peer = f"  {one['peer']} {one['peer_value']}, {one['ratio']}x" if "peer" in one else ""
-                print(f"{one['case']:16} {one['metric']:36} {one['value']:14,.3f} {one['unit']:10}{peer}")
+        for one in lines[of_cases:]:
+            peer = f"  {one['peer']} {one['peer_value']}, {one['ratio']}x" if "peer" in one else ""
+            print(f"{one['case']:16} {one['metric']:36} {one['value']:14,.3f} {one['unit']:10}{peer}")
     if not results:
         return
     chart(results, os.path.join(options.output, "fastpath.svg"))
