@@ -8,6 +8,7 @@ Prints one JSON object a line: bench, case, metric, value, unit.
 
     full/N      the agent starts on a node whose N ports are plugged and whose switches are empty
     idle/N      nothing happens for five seconds
+    heartbeat/N another host says that it is alive, as each does every report_interval: what that costs here
     one-port/N  one more port: its rows and its plug; the median of several; with --instructions also how many instructions
                 the agent takes for it, in user space (valgrind --tool=callgrind): what caches and clocks do not touch
     restart/N   the agent is stopped and started; nothing has changed
@@ -294,6 +295,16 @@ class Node:
         time.sleep(5)
         self.emit(f"idle/{self.ports}", "agent_cpu_ms", self.cpu_ms() - before, "ms in 5 s")
 
+    def heartbeats(self, times=100):
+        hosts = self.ml2.transact([{"op": "select", "table": "Host", "where": [["name", "!=", LOCAL_HOST]], "columns": ["_uuid"]}])
+        others = [row["_uuid"] for row in hosts[0]["rows"]]
+        before = self.quiet()
+        for beat in range(times):
+            self.ml2.transact([{"op": "update", "table": "Host", "where": [["_uuid", "==", others[beat % len(others)]]],
+                                "row": {"heartbeat": int(time.time()) + 1 + beat // len(others)}}])
+            time.sleep(0.03)
+        self.emit(f"heartbeat/{self.ports}", "agent_cpu_ms", (self.quiet() - before) / times, "ms")
+
     def add_port(self, wait=120):
         number = self.made
         self.made += 1
@@ -399,6 +410,7 @@ def main():
             node.prepare()
             node.full()
             node.idle()
+            node.heartbeats()
             node.one_port()
             if arguments.instructions:
                 node.one_port_instructions()
