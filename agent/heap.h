@@ -2,7 +2,8 @@
 //
 // Where in the walk: beside it; the loop asks for give_back() when much has been read, compiled and sent.
 //   The agent parses thousands of JSON rows into small pieces, frees them all and sleeps. glibc's malloc sorts such
-//   pieces anew on each of the next wakes: mimalloc takes a fifth off a restart and off one more port, in as much memory.
+//   pieces anew on each of the next wakes: mimalloc takes a fifth off a restart and off one more port. At 1,000 ports the
+//   agent is as large with either; at 100 it is 2 to 3 MB larger.
 //   It stands in for malloc in the whole program, libopenvswitch included, because ml2-agent is linked with it; a build
 //   with sanitizers has theirs, and give_back() does nothing there.
 // Threading: any thread.

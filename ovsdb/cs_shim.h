@@ -102,7 +102,8 @@ const char* ml2_cs_last_error(const struct ml2_cs* cs);
 // Whether the server's schema has that column (after the first read).
 bool ml2_cs_server_has(const struct ml2_cs* cs, size_t table, size_t column);
 
-// Sends the parameters of "transact", a JSON array, which is not looked at; false: nothing was sent. One at a time: the answer to an earlier one is dropped.
+// Sends the parameters of "transact", a JSON array, which is not looked at; false: nothing was sent. One at a time: the
+// answer to an earlier one is dropped.
 bool ml2_cs_send(struct ml2_cs* cs, const char* params);
 // Nobody waits for the answer any more.
 void ml2_cs_forget(struct ml2_cs* cs);

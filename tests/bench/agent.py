@@ -296,7 +296,8 @@ class Node:
         self.emit(f"idle/{self.ports}", "agent_cpu_ms", self.cpu_ms() - before, "ms in 5 s")
 
     def heartbeats(self, times=100):
-        hosts = self.ml2.transact([{"op": "select", "table": "Host", "where": [["name", "!=", LOCAL_HOST]], "columns": ["_uuid"]}])
+        hosts = self.ml2.transact([{"op": "select", "table": "Host", "where": [["name", "!=", LOCAL_HOST]],
+                                    "columns": ["_uuid"]}])
         others = [row["_uuid"] for row in hosts[0]["rows"]]
         before = self.quiet()
         for beat in range(times):
