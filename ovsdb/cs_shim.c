@@ -26,6 +26,7 @@ struct table {
   const struct ovsdb_idl_table_class* class;
   const struct ovsdb_idl_column** columns;
   bool* on_server;
+  bool* unread;
   size_t n_columns;
   struct shash by_name;  // a column's number and one
 };
@@ -89,7 +90,7 @@ static struct json* monitor_requests(const struct json* schema_json, void* cs_) 
     for (size_t j = 0; j < table->n_columns; j++) {
       const char* name = table->columns[j]->name;
       table->on_server[j] = there && sset_contains(there, name);
-      if (table->on_server[j]) json_array_add(columns, json_string_create(name));
+      if (table->on_server[j] && !table->unread[j]) json_array_add(columns, json_string_create(name));
     }
     if (!there) {
       json_destroy(columns);
@@ -107,6 +108,7 @@ static void free_tables(struct ml2_cs* cs) {
   for (size_t i = 0; i < cs->n_tables; i++) {
     free(cs->tables[i].columns);
     free(cs->tables[i].on_server);
+    free(cs->tables[i].unread);
     shash_destroy(&cs->tables[i].by_name);
   }
   free(cs->tables);
@@ -133,12 +135,14 @@ struct ml2_cs* ml2_cs_create(const char* database, const struct ml2_cs_choice* c
     table->n_columns = choices[i].n_columns;
     table->columns = xcalloc(table->n_columns + 1, sizeof *table->columns);
     table->on_server = xcalloc(table->n_columns + 1, sizeof *table->on_server);
+    table->unread = xcalloc(table->n_columns + 1, sizeof *table->unread);
     shash_init(&table->by_name);
     cs->n_tables = i + 1;
     most = MAX(most, table->n_columns);
     for (size_t j = 0; j < table->n_columns; j++) {
       table->columns[j] = find_column(table->class, choices[i].columns[j]);
       if (!table->columns[j]) *unknown = choices[i].columns[j];
+      table->unread[j] = choices[i].unread[j];
       shash_add(&table->by_name, choices[i].columns[j], (void*)(uintptr_t)(j + 1));
     }
   }

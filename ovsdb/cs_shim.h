@@ -48,6 +48,7 @@ struct ml2_cs_choice {
   const char* table;
   const char* const* columns;
   size_t n_columns;
+  const bool* unread;  // of each column: it is written only, the server is not asked for it
 };
 
 // NULL when `database` (Open_vSwitch, ML2), a table or a column is unknown; then *unknown names it.

@@ -33,12 +33,15 @@ struct Outcome {
   Status status;
   // The server's UUIDs of inserted rows, by the UUID that RowInsert named. Empty unless committed.
   std::map<Uuid, Uuid> inserted;
+  // Transient since a condition does not hold: a RowVerify or RowBelow, or another client was first.
+  bool overtaken = false;
 };
 
 struct DatabaseStatus {
   bool connected = false;        // a server is answering and the snapshot follows it
   std::string remote;            // the remotes as configured
   std::string error;             // why not connected, if known; empty otherwise
+  bool old_schema = false;       // the server's schema lacks tables or columns that are asked for
   std::uint64_t reconnects = 0;  // times a lost connection came back
   std::uint64_t commits = 0;     // transactions sent
   std::uint64_t failures = 0;    // transactions that did not commit
@@ -73,5 +76,8 @@ class Database {
 
 // Which columns to monitor: table name -> column names. Only these are read (and writable).
 using MonitoredColumns = std::map<std::string, std::vector<std::string>>;
+// Columns of monitored tables that are written only, and whole: no row of the snapshot has them, and nobody is woken by
+// what others write there.
+using UnreadColumns = std::map<std::string, std::vector<std::string>>;
 
 }  // namespace ml2::ovsdb

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +26,7 @@ struct ColumnType {
   std::optional<std::size_t> value;  // the same, of a map
   std::size_t n_min = 1, n_max = 1;
   bool on_server = true;  // the server's schema has the column
+  bool is_read = true;    // rows of the snapshot have it
 
   // Of several values: a set or a map (as opposed to a scalar and an optional one).
   [[nodiscard]] bool is_collection() const { return n_max > 1; }
@@ -55,14 +57,19 @@ class Layout {
  public:
   Layout() = default;
   // Without types yet.
-  explicit Layout(const MonitoredColumns& monitored) {
+  explicit Layout(const MonitoredColumns& monitored, const UnreadColumns& unread = {}) {
     for (const auto& [name, columns] : monitored) {
       std::vector<std::string> sorted = columns;
+      const auto also = unread.find(name);
+      const std::set<std::string> written =
+          also == unread.end() ? std::set<std::string>() : std::set(also->second.begin(), also->second.end());
+      sorted.insert(sorted.end(), written.begin(), written.end());
       std::sort(sorted.begin(), sorted.end());
       sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
       TableLayout& table = tables.emplace_back();
       table.name = name;
       table.types.resize(sorted.size());
+      for (std::size_t i = 0; i < sorted.size(); ++i) table.types[i].is_read = !written.contains(sorted[i]);
       table.columns = std::make_shared<const std::vector<std::string>>(std::move(sorted));
     }
   }

@@ -119,6 +119,7 @@ class RemoteDatabase::Impl {
     status.connected = replica_->following();
     status.remote = remotes_.joined();
     if (!status.connected) status.error = why_not();
+    status.old_schema = old_schema_;
     status.reconnects = reconnects_;
     status.commits = commits_;
     status.failures = failures_;
@@ -131,9 +132,11 @@ class RemoteDatabase::Impl {
     if (ever_followed_) ++reconnects_;
     ever_followed_ = true;
     probe_.reset();
+    old_schema_ = false;
     for (const TableLayout& table : replica_->layout().tables) {
       for (std::size_t i = 0; i < table.types.size(); ++i) {
         if (table.types[i].on_server) continue;
+        old_schema_ = true;
         log::warn(kLog, "database {} of the server is older than this program: it has no column {} in table {}{}",
                   options_.database, (*table.columns)[i], table.name,
                   options_.database == "ML2" ? "; run ml2-db upgrade" : "");
@@ -194,6 +197,7 @@ class RemoteDatabase::Impl {
   std::unique_ptr<ServerProbe> probe_;
   long long waiting_since_ = 0;  // ms of the loop's clock: when the connection was lost, or first tried
   bool ever_followed_ = false;
+  bool old_schema_ = false;
 
   std::optional<Request> request_;  // in flight
   long long deadline_ = 0;
@@ -215,7 +219,7 @@ Result<std::unique_ptr<RemoteDatabase>> RemoteDatabase::open(Options options) {
   if (remotes->any_tls) {
     if (Status status = check_tls(options); !status) return forward_error(status);
   }
-  Result<std::unique_ptr<Replica>> replica = Replica::open(options.database, options.columns);
+  Result<std::unique_ptr<Replica>> replica = Replica::open(options.database, options.columns, options.unread);
   if (!replica) return forward_error(replica);
   return std::unique_ptr<RemoteDatabase>(
       new RemoteDatabase(std::make_unique<Impl>(std::move(options), *std::move(remotes), *std::move(replica))));

@@ -23,6 +23,7 @@ class RemoteDatabase final : public Database {
     // Separated by commas; any that serves the database will do. See ovsdb/remotes.h.
     std::string remotes = "unix:/var/run/openvswitch/db.sock";
     MonitoredColumns columns = {};
+    UnreadColumns unread = {};
     // PEM files, for ssl: remotes; all three, as both sides are verified. One set per process.
     std::string private_key = {};
     std::string certificate = {};

@@ -113,14 +113,18 @@ struct Replica::Events {
   static void lost(void* aux) { static_cast<Replica*>(aux)->lost_ = true; }
 };
 
-Result<std::unique_ptr<Replica>> Replica::open(const std::string& database, const MonitoredColumns& monitored) {
-  std::unique_ptr<Replica> replica(new Replica(monitored));
+Result<std::unique_ptr<Replica>> Replica::open(const std::string& database, const MonitoredColumns& monitored,
+                                               const UnreadColumns& unread) {
+  std::unique_ptr<Replica> replica(new Replica(monitored, unread));
   std::vector<std::vector<const char*>> names;
+  std::vector<std::unique_ptr<bool[]>> flags;
   std::vector<ml2_cs_choice> choices;
   for (const TableLayout& table : replica->layout_.tables) {
     std::vector<const char*>& list = names.emplace_back();
     for (const std::string& column : *table.columns) list.push_back(column.c_str());
-    choices.push_back({table.name.c_str(), list.data(), list.size()});
+    auto& is_unread = flags.emplace_back(std::make_unique<bool[]>(list.size()));
+    for (std::size_t i = 0; i < list.size(); ++i) is_unread[i] = !table.types[i].is_read;
+    choices.push_back({table.name.c_str(), list.data(), list.size(), is_unread.get()});
     replica->snapshot_.tables[table.name];
   }
   const char* unknown = nullptr;
@@ -143,7 +147,8 @@ void Replica::read_types() {
                         .value = type.is_map ? std::optional<std::size_t>(type.value) : std::nullopt,
                         .n_min = type.n_min,
                         .n_max = type.n_max,
-                        .on_server = ml2_cs_server_has(cs_.get(), i, j)};
+                        .on_server = ml2_cs_server_has(cs_.get(), i, j),
+                        .is_read = table.types[j].is_read};
     }
   }
 }
@@ -210,7 +215,7 @@ RowPtr Replica::changed_row(const TableLayout& table, ml2_cs_change change, cons
     const ColumnType& type = table.types[column];
     // What is empty is left out: most optional columns are, on thousands of rows.
     if (before == nullptr && sent[column] == nullptr) {
-      if (type.n_min == 0 || !type.on_server) continue;
+      if (type.n_min == 0 || !type.on_server || !type.is_read) continue;
       row->columns.append(column, default_of(type));
     } else if (before == nullptr && sent[column]->n == 1 && sent[column]->values == nullptr) {
       packer.start(1, false);

@@ -32,7 +32,8 @@ class Replica {
  public:
   // Unconnected: see ml2_cs_connect().
   [[nodiscard]] static Result<std::unique_ptr<Replica>> open(const std::string& database,
-                                                             const MonitoredColumns& columns);
+                                                             const MonitoredColumns& columns,
+                                                             const UnreadColumns& unread = {});
 
   struct Answer {
     bool refused = false;
@@ -60,7 +61,7 @@ class Replica {
   };
   struct Events;
 
-  explicit Replica(const MonitoredColumns& columns) : layout_(columns) {}
+  Replica(const MonitoredColumns& columns, const UnreadColumns& unread) : layout_(columns, unread) {}
 
   void begin(bool clear);
   bool row(std::size_t table, ml2_cs_change change, const Uuid& uuid, const ml2_cs_value* values, std::size_t n);

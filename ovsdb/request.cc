@@ -52,13 +52,12 @@ class Builder {
         if (Status status = announce(*insert); !status) return status;
       }
     }
-    // A verify is about what was read: it comes before what the same transaction writes; and what refers to a new row
+    // A condition is about what was there: it comes before what the same transaction writes; and what refers to a new row
     // comes after it.
     for (const int round : {0, 1, 2}) {
       for (const Operation& operation : transaction.operations) {
-        const bool verify = std::holds_alternative<RowVerify>(operation);
         const bool insert = std::holds_alternative<RowInsert>(operation);
-        if ((verify ? 0 : insert ? 1 : 2) != round) continue;
+        if ((is_condition(operation) ? 0 : insert ? 1 : 2) != round) continue;
         if (Status status = std::visit(*this, operation); !status) return status;
       }
     }
@@ -113,7 +112,7 @@ class Builder {
       const ColumnType& type = table->types[*table->column(name)];
       if (!type.on_server) continue;
       const bool again = !written_.insert({update.uuid, name}).second;
-      if (!again && there != nullptr && there->column(name).datum() == datum) continue;
+      if (!again && type.is_read && there != nullptr && there->column(name).datum() == datum) continue;
       row[name] = to_json(type, datum);
     }
     if (row.empty()) return {};
@@ -130,6 +129,7 @@ class Builder {
     if (!column) return no_column(mutate.table, mutate.column);
     const ColumnType& type = table->types[*column];
     if (!type.on_server) return older(mutate.table, mutate.column);
+    if (!type.is_read) return unread(mutate.table, mutate.column);
     if ((type.n_min == 1 && type.n_max == 1) || !fits(type, mutate.insert) ||
         !have_type(mutate.erase.keys, type.key)) {
       return invalid(fmt::format("column {} of table {} cannot be mutated with +{} -{}", mutate.column, mutate.table,
@@ -184,6 +184,7 @@ class Builder {
     if (Status status = find(verify, table); !status) return status;
     const auto column = table->column(verify.column);
     if (!column) return no_column(verify.table, verify.column);
+    if (!table->types[*column].is_read) return unread(verify.table, verify.column);
     const Row* row = snapshot_.row(verify.table, verify.uuid);
     if (row == nullptr || !table->types[*column].on_server) return {};
     Json read = Json::object();
@@ -198,12 +199,43 @@ class Builder {
     return {};
   }
 
+  Status operator()(const RowBelow& below) {
+    const TableLayout* table = nullptr;
+    if (Status status = find(below, table); !status) return status;
+    const auto column = table->column(below.column);
+    if (!column) return no_column(below.table, below.column);
+    const ColumnType& type = table->types[*column];
+    if (!is_integer(type)) {
+      return invalid(
+          fmt::format("column {} of table {} is no integer that can be compared", below.column, below.table));
+    }
+    if (!type.on_server) return older(below.table, below.column);
+    Json clauses = where(below.uuid);
+    clauses.push_back(Json::array({below.column, ">=", below.limit}));
+    operations_.push_back({{"op", "wait"},
+                           {"table", below.table},
+                           {"where", std::move(clauses)},
+                           {"timeout", 0},
+                           {"until", "=="},
+                           {"columns", Json::array({below.column})},
+                           {"rows", Json::array()}});
+    return {};
+  }
+
  private:
+  static bool is_integer(const ColumnType& type) {
+    return !type.value && type.n_min == 1 && type.n_max == 1 &&
+           std::holds_alternative<std::int64_t>(default_of(type).keys.front());
+  }
   static tl::unexpected<Error> no_table(const std::string& table) {
     return invalid(fmt::format("there is no monitored table {}", table));
   }
   static tl::unexpected<Error> no_column(const std::string& table, const std::string& column) {
     return invalid(fmt::format("table {} has no monitored column {}", table, column));
+  }
+  static tl::unexpected<Error> unread(const std::string& table, const std::string& column) {
+    return invalid(
+        fmt::format("column {} of table {} is not read here: it can be written whole only", column, table));
   }
   static tl::unexpected<Error> older(const std::string& table, const std::string& column) {
     return invalid(fmt::format(
@@ -326,7 +358,8 @@ Outcome read_answer(const std::string& database, const Request& request, bool re
   }
   if (again) {
     return {transient(fmt::format("another client changed what a transaction on database {} rests on", database)),
-            {}};
+            {},
+            true};
   }
   Outcome outcome;
   for (const auto& [name, place] : request.inserted) {

@@ -6,6 +6,7 @@
 // What it does not do: no reads; `verify` says on which read values the change rests.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <variant>
@@ -57,7 +58,21 @@ struct RowVerify {
   friend bool operator==(const RowVerify&, const RowVerify&) = default;
 };
 
-using Operation = std::variant<RowInsert, RowUpdate, RowMutate, RowDelete, RowVerify>;
+// The transaction fails as Transient unless the integer column of that row is below the limit, or the row is gone. The server
+// looks, so that the column need not be read here.
+struct RowBelow {
+  std::string table;
+  Uuid uuid;
+  std::string column;
+  std::int64_t limit = 0;
+  friend bool operator==(const RowBelow&, const RowBelow&) = default;
+};
+
+using Operation = std::variant<RowInsert, RowUpdate, RowMutate, RowDelete, RowVerify, RowBelow>;
+// What a transaction rests on; it comes before what the same transaction writes.
+[[nodiscard]] inline bool is_condition(const Operation& operation) {
+  return std::holds_alternative<RowVerify>(operation) || std::holds_alternative<RowBelow>(operation);
+}
 
 struct Transaction {
   std::vector<Operation> operations;

@@ -33,6 +33,9 @@ struct OperationText {
   std::string operator()(const ovsdb::RowVerify& op) const {
     return fmt::format("verify {} {} {}", op.table, op.uuid.to_string(), op.column);
   }
+  std::string operator()(const ovsdb::RowBelow& op) const {
+    return fmt::format("verify {} {} {} < {}", op.table, op.uuid.to_string(), op.column, op.limit);
+  }
 };
 
 std::string_view table_name(std::uint8_t table, const std::string& bridge, const NodeConfig& node) {

@@ -21,12 +21,17 @@ namespace ml2::ovsdb {
 
 inline constexpr const char* kMl2Schema = ML2_SOURCE_DIR "/ovsdb/ml2.ovsschema";
 
+// What the client under test writes only; the other one reads it.
+inline const UnreadColumns kUnread = {{"Network", {"description"}}, {"Host", {"heartbeat", "problems"}}};
+
 // A server of the ML2 database, one client under test, and another client.
 class Backend {
  public:
   virtual ~Backend() = default;
   virtual Database& client() = 0;
   virtual Outcome other_client(const Transaction& transaction) = 0;
+  // All columns, as the server has them now.
+  virtual Ml2Rows all_rows() = 0;
   virtual void stop_server() = 0;
   virtual void start_server() = 0;
 };
@@ -38,11 +43,12 @@ class FakeBackend final : public Backend {
   }
   Database& client() override { return fake_; }
   Outcome other_client(const Transaction& transaction) override { return fake_.execute(transaction); }
+  Ml2Rows all_rows() override { return read_ml2(fake_.server()); }
   void stop_server() override { fake_.disconnect(); }
   void start_server() override { fake_.reconnect(); }
 
  private:
-  FakeDatabase fake_{kMl2Schema, ml2_columns()};
+  FakeDatabase fake_{kMl2Schema, ml2_columns(), kUnread};
 };
 
 class RealBackend final : public Backend {
@@ -51,23 +57,30 @@ class RealBackend final : public Backend {
     must_run({"ovsdb-tool", "create", directory_ / "ml2.db", kMl2Schema});
     server_.add_file(directory_ / "ml2.db");
     if (!away) server_.start();
-    client_ = open();
+    client_ = open(true);
   }
   Database& client() override { return *client_; }
   Outcome other_client(const Transaction& transaction) override {
-    const std::unique_ptr<Database> other = open();
+    const std::unique_ptr<Database> other = open(false);
     if (Status synced = wait_until_synced(*other, std::chrono::seconds(30)); !synced) return {synced, {}};
     return commit_and_wait(*other, transaction, std::chrono::seconds(30));
+  }
+  Ml2Rows all_rows() override {
+    const std::unique_ptr<Database> other = open(false);
+    const Status synced = wait_until_synced(*other, std::chrono::seconds(30));
+    EXPECT_TRUE(synced) << synced.error().message;
+    return synced ? read_ml2(*other->snapshot()) : Ml2Rows();
   }
   void stop_server() override { server_.stop(); }
   void start_server() override { server_.start(); }
 
  private:
-  std::unique_ptr<Database> open() {
+  std::unique_ptr<Database> open(bool under_test) {
     RemoteDatabase::Options options;
     options.database = "ML2";
     options.remotes = server_.remote();
     options.columns = ml2_columns();
+    if (under_test) options.unread = kUnread;
     auto opened = RemoteDatabase::open(std::move(options));
     EXPECT_TRUE(opened) << opened.error().message;
     return *std::move(opened);
@@ -124,6 +137,7 @@ class DatabaseContract : public ::testing::TestWithParam<std::string> {
     }
   }
   Ml2Rows rows() { return read_ml2(*db().snapshot()); }
+  Ml2Rows all_rows() { return backend().all_rows(); }
   RowPtr pointer(const char* table, const Uuid& uuid) { return db().snapshot()->table(table).at(uuid); }
 
   static Ml2Network network(const std::string& name) {

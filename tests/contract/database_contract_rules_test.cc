@@ -22,6 +22,7 @@ TEST_P(DatabaseContract, VerifyHoldsAChangeToWhatWasRead) {
       commit({RowVerify{"Network", n.uuid, "name"}, RowUpdate{"Network", n.uuid, {{"name", Datum::of("mine")}}}});
   ASSERT_FALSE(outcome.status);
   EXPECT_EQ(outcome.status.error().kind, ErrorKind::Transient) << outcome.status.error().message;
+  EXPECT_TRUE(outcome.overtaken);
   ASSERT_TRUE(run_until([&] { return rows().networks.at(n.uuid).name == "m"; }));
   EXPECT_EQ(db().status().failures, 1U);
 }
@@ -35,6 +36,52 @@ TEST_P(DatabaseContract, VerifyFailsWhenTheRowIsGone) {
       commit({RowVerify{"Network", n.uuid, "name"}, RowUpdate{"Network", m.uuid, {{"name", Datum::of("x")}}}});
   EXPECT_EQ(outcome.status.error().kind, ErrorKind::Transient);
   EXPECT_EQ(rows().networks.at(m.uuid).name, "m");
+}
+
+TEST_P(DatabaseContract, WhatIsNotReadIsWrittenWhole) {
+  Ml2Network n = network("n");
+  n.description = "ours";
+  must_commit({insert_row(n)});
+  EXPECT_EQ(all_rows().networks.at(n.uuid).description, "ours");
+  EXPECT_FALSE(db().snapshot()->row("Network", n.uuid)->columns.contains("description"));
+  // Nobody is told what another writes there; what we write is written, whatever is there.
+  const std::uint64_t before = db().sequence();
+  ASSERT_TRUE(
+      backend().other_client({{RowUpdate{"Network", n.uuid, {{"description", Datum::of("theirs")}}}}, ""}).status);
+  must_commit({RowUpdate{"Network", n.uuid, {{"description", Datum::of("")}}}});
+  EXPECT_EQ(all_rows().networks.at(n.uuid).description, "");
+  EXPECT_EQ(db().sequence(), before);
+  EXPECT_FALSE(db().status().old_schema);
+}
+
+TEST_P(DatabaseContract, BelowLooksAtWhatTheServerHas) {
+  Ml2Host host;
+  host.uuid = Uuid::random();
+  host.name = "h";
+  host.heartbeat = 100;
+  must_commit({insert_row(host)});
+  const auto take = [&](const char* version, std::int64_t limit) {
+    return commit({RowUpdate{"Host", host.uuid, {{"agent_version", Datum::of(version)}}},
+                   RowBelow{"Host", host.uuid, "heartbeat", limit}});
+  };
+  const Outcome refused = take("1", 100);
+  ASSERT_FALSE(refused.status);
+  EXPECT_EQ(refused.status.error().kind, ErrorKind::Transient) << refused.status.error().message;
+  EXPECT_TRUE(refused.overtaken);
+  EXPECT_EQ(rows().hosts.at(host.uuid).agent_version, "");
+  EXPECT_TRUE(take("2", 101).status);
+  EXPECT_EQ(rows().hosts.at(host.uuid).agent_version, "2");
+
+  ASSERT_TRUE(
+      backend()
+          .other_client({{RowUpdate{"Host", host.uuid, {{"heartbeat", Datum::of(Atom(std::int64_t{500}))}}}}, ""})
+          .status);
+  EXPECT_TRUE(take("3", 101).overtaken) << "of which we have not heard";
+  // What the same transaction writes does not count.
+  EXPECT_TRUE(commit({RowUpdate{"Host", host.uuid, {{"heartbeat", Datum::of(Atom(std::int64_t{1000}))}}},
+                      RowBelow{"Host", host.uuid, "heartbeat", 501}})
+                  .status);
+  EXPECT_EQ(all_rows().hosts.at(host.uuid).heartbeat, 1000);
 }
 
 TEST_P(DatabaseContract, AChangeToARowThatIsGoneIsLost) {
@@ -170,7 +217,10 @@ TEST_P(DatabaseContract, ATableHoldsNoMoreThanItsMaximum) {
 
 TEST_P(DatabaseContract, WhatCannotBeSentIsRefusedAtOnce) {
   const Ml2Network n = network("n");
-  must_commit({insert_row(n)});
+  Ml2Host h;
+  h.uuid = Uuid::random();
+  h.name = "h";
+  must_commit({insert_row(n), insert_row(h)});
   const std::uint64_t commits = db().status().commits;
   const Uuid nowhere = Uuid::random();
   const std::vector<Operation> wrong{
@@ -193,6 +243,13 @@ TEST_P(DatabaseContract, WhatCannotBeSentIsRefusedAtOnce) {
       RowDelete{"Net", n.uuid},
       RowVerify{"Network", nowhere, "name"},
       RowVerify{"Network", n.uuid, "colour"},
+      RowVerify{"Network", n.uuid, "description"},
+      RowMutate{"Host", h.uuid, "problems", Datum::of("x"), {}},
+      RowUpdate{"Network", n.uuid, {{"description", Datum::of(Atom(std::int64_t{1}))}}},
+      RowBelow{"Network", nowhere, "mtu", 1},
+      RowBelow{"Network", n.uuid, "colour", 1},
+      RowBelow{"Network", n.uuid, "name", 1},
+      RowBelow{"Network", n.uuid, "external_ids", 1},
   };
   for (std::size_t i = 0; i < wrong.size(); ++i) {
     const Status sent = db().commit({{RowUpdate{"Network", n.uuid, {{"name", Datum::of("m")}}}, wrong[i]}, ""});

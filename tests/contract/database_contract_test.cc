@@ -38,7 +38,7 @@ TEST_P(DatabaseContract, RowsGoInAndComeBackWhole) {
   Ml2Host host;
   host.uuid = Uuid::random();
   host.name = "h1";
-  host.heartbeat = -1;
+  host.started_at = -1;
   host.tunnel_types = {"vxlan", "geneve"};
 
   must_commit({insert_row(p), insert_row(group), insert_row(rule), insert_row(s), insert_row(n), insert_row(host)});

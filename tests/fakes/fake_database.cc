@@ -12,7 +12,8 @@
 
 namespace ml2::ovsdb {
 
-FakeDatabase::FakeDatabase(const std::string& schema_file, MonitoredColumns monitored)
+FakeDatabase::FakeDatabase(const std::string& schema_file, const MonitoredColumns& monitored,
+                           const UnreadColumns& unread)
     : schema_(read_schema(schema_file)) {
   for (const auto& [name, table] : schema_.tables) server_.tables[name];
   if (monitored.empty()) {
@@ -25,6 +26,14 @@ FakeDatabase::FakeDatabase(const std::string& schema_file, MonitoredColumns moni
     for (const std::string& column : columns) {
       ML2_CHECK(schema_.tables.at(name).columns.contains(column), "the schema has every monitored column");
       monitored_[name].insert(column);
+    }
+  }
+  for (const auto& [name, columns] : unread) {
+    ML2_CHECK(monitored_.contains(name), "unread columns are of monitored tables");
+    for (const std::string& column : columns) {
+      ML2_CHECK(schema_.tables.at(name).columns.contains(column), "the schema has every unread column");
+      monitored_[name].erase(column);
+      unread_[name].insert(column);
     }
   }
   for (const auto& [name, columns] : monitored_) {
@@ -157,7 +166,9 @@ void FakeDatabase::remove(const std::string& table, const Uuid& uuid) {
 
 Outcome FakeDatabase::apply(const InFlight& request) {
   Result<ServerReply> reply = carry_out(schema_, server_, request.transaction, request.verified);
-  if (!reply) return {forward_error(reply), {}};
+  if (!reply) {
+    return {forward_error(reply), {}, reply.error().kind == ErrorKind::Transient};  // a condition, see there
+  }
   server_ = std::move(reply->rows);
   return {{}, std::move(reply->inserted)};
 }
@@ -213,13 +224,22 @@ void FakeDatabase::refresh() {
 const ColumnSchema* FakeDatabase::find_column(const std::string& table, const std::string& column,
                                               bool all_columns) const {
   if (!all_columns) {
-    const auto monitored = monitored_.find(table);
-    if (monitored == monitored_.end() || !monitored->second.contains(column)) return nullptr;
+    const auto has = [&](const auto& columns) {
+      const auto of_table = columns.find(table);
+      return of_table != columns.end() && of_table->second.contains(column);
+    };
+    if (!has(monitored_) && !has(unread_)) return nullptr;
   }
   const auto found = schema_.tables.find(table);
   if (found == schema_.tables.end()) return nullptr;
   const auto definition = found->second.columns.find(column);
   return definition == found->second.columns.end() ? nullptr : &definition->second;
+}
+
+Status FakeDatabase::must_be_read(const std::string& table, const std::string& column, bool all_columns) const {
+  const auto unread = unread_.find(table);
+  if (all_columns || unread == unread_.end() || !unread->second.contains(column)) return {};
+  return invalid(fmt::format("column {} of table {} is not read here: it can be written whole only", column, table));
 }
 
 Status FakeDatabase::check_columns(const std::string& table, const Columns& columns, bool all_columns) const {
@@ -267,6 +287,9 @@ Result<FakeDatabase::InFlight> FakeDatabase::check(const Transaction& transactio
       if (status && column == nullptr) {
         status = invalid(fmt::format("table {} has no monitored column {}", mutate->table, mutate->column));
       } else if (status) {
+        status = must_be_read(mutate->table, mutate->column, all_columns);
+      }
+      if (status) {
         ColumnSchema keys = *column;
         keys.value.reset();
         if (column->is_scalar() || !has_type(mutate->insert, *column) || !has_type(erase, keys)) {
@@ -283,8 +306,18 @@ Result<FakeDatabase::InFlight> FakeDatabase::check(const Transaction& transactio
       if (status && find_column(verify->table, verify->column, all_columns) == nullptr) {
         status = invalid(fmt::format("table {} has no monitored column {}", verify->table, verify->column));
       }
+      if (status) status = must_be_read(verify->table, verify->column, all_columns);
       const Row* row = seen.row(verify->table, verify->uuid);
       request.verified.push_back(row == nullptr ? Datum() : row->column(verify->column).datum());
+    } else if (const auto* below = std::get_if<RowBelow>(&operation)) {
+      status = row_of(*below);
+      const ColumnSchema* column = find_column(below->table, below->column, all_columns);
+      if (status && column == nullptr) {
+        status = invalid(fmt::format("table {} has no monitored column {}", below->table, below->column));
+      } else if (status && !(column->is_scalar() && has_type(Datum::of(Atom(below->limit)), *column))) {
+        status = invalid(
+            fmt::format("column {} of table {} is no integer that can be compared", below->column, below->table));
+      }
     }
     if (!status) return forward_error(status);
   }

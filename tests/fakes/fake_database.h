@@ -26,7 +26,8 @@ class FakeDatabase final : public Database {
  public:
   // `schema_file`: e.g. ML2_SOURCE_DIR "/ovsdb/ml2.ovsschema", or kVswitchSchema. An empty `monitored` means all.
   // Connected, but snapshot() is nullptr until the first run(); disconnect() before that makes a server that is away.
-  explicit FakeDatabase(const std::string& schema_file, MonitoredColumns monitored = {});
+  explicit FakeDatabase(const std::string& schema_file, const MonitoredColumns& monitored = {},
+                        const UnreadColumns& unread = {});
   static constexpr const char* kVswitchSchema = "/usr/share/openvswitch/vswitch.ovsschema";
 
   void run() override;
@@ -74,12 +75,14 @@ class FakeDatabase final : public Database {
   [[nodiscard]] Status check_columns(const std::string& table, const Columns& columns, bool all_columns) const;
   [[nodiscard]] const ColumnSchema* find_column(const std::string& table, const std::string& column,
                                                 bool all_columns) const;
+  [[nodiscard]] Status must_be_read(const std::string& table, const std::string& column, bool all_columns) const;
   [[nodiscard]] Outcome apply(const InFlight& request);
   void refresh();
   void count_outcome(Outcome outcome);
 
   DatabaseSchema schema_;
   std::map<std::string, std::set<std::string>> monitored_;
+  std::map<std::string, std::set<std::string>> unread_;
   std::map<std::string, ColumnNames> names_;  // the same, as rows have them
   Snapshot server_;
   Snapshot snapshot_;

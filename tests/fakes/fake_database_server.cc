@@ -27,12 +27,12 @@ class Execution {
     }
     // RemoteDatabase puts the "wait" operations first.
     for (const Operation& operation : transaction.operations) {
-      if (const auto* verify = std::get_if<RowVerify>(&operation)) {
-        if (Status status = execute(*verify); !status) return forward_error(status);
-      }
+      if (!is_condition(operation)) continue;
+      Status status = std::visit([this](const auto& op) { return execute(op); }, operation);
+      if (!status) return forward_error(status);
     }
     for (const Operation& operation : transaction.operations) {
-      if (std::holds_alternative<RowVerify>(operation)) continue;
+      if (is_condition(operation)) continue;
       Status status = std::visit([this](const auto& op) { return execute(op); }, operation);
       if (!status) return forward_error(status);
     }
@@ -88,6 +88,13 @@ class Execution {
                                    verify.uuid.to_string(), verify.table));
     }
     return {};
+  }
+
+  Status execute(const RowBelow& below) {
+    const Row* row = rows_.row(below.table, real(below.uuid));
+    if (row == nullptr || row->column(below.column).integer().value_or(0) < below.limit) return {};
+    return transient(fmt::format("column {} of row {} in table {} is not below {}", below.column,
+                                 below.uuid.to_string(), below.table, below.limit));
   }
 
   Status execute(const RowInsert& insert) {

@@ -107,16 +107,16 @@ TEST(Difference, OfAScalarItIsTheNewValue) {
 
 class RequestTest : public ::testing::Test {
  protected:
-  RequestTest() : layout_({{"Root", {"name", "options", "members", "number"}}, {"Leaf", {"name"}}}) {
+  RequestTest() : layout_({{"Root", {"name", "options", "members", "number", "count"}}, {"Leaf", {"name"}}}) {
     const auto type = [](std::size_t key, std::size_t min, std::size_t max) {
       return ColumnType{.key = key, .value = std::nullopt, .n_min = min, .n_max = max};
     };
     TableLayout& leaf = layout_.tables[0];
     leaf.types = {type(3, 1, 1)};
     leaf.is_root = false;
-    TableLayout& root = layout_.tables[1];  // members, name, number, options
-    root.types = {type(4, 0, 100), type(3, 1, 1), type(0, 0, 1), type(3, 0, 100)};
-    root.types[3].value = 3;
+    TableLayout& root = layout_.tables[1];  // count, members, name, number, options
+    root.types = {type(0, 1, 1), type(4, 0, 100), type(3, 1, 1), type(0, 0, 1), type(3, 0, 100)};
+    root.types[4].value = 3;
     root.is_singleton = true;
     auto row = std::make_shared<Row>();
     row->uuid = id_;
@@ -159,6 +159,19 @@ TEST_F(RequestTest, AnInsertedRowIsReferredToByName) {
   EXPECT_EQ(json[2]["mutations"].dump(),
             R"([["members","insert",["named-uuid","rowaaaaaaaa_bbbb_cccc_dddd_eeeeeeeeeeee"]]])");
   EXPECT_EQ(json[2]["where"].dump(), R"([["_uuid","==",["uuid","11111111-2222-3333-4444-555555555555"]]])");
+}
+
+TEST_F(RequestTest, AConditionComesFirst) {
+  const auto json = request({RowUpdate{"Root", id_, {{"name", Datum::of("m")}}}, RowBelow{"Root", id_, "count", 5}});
+  ASSERT_EQ(json.size(), 3U);
+  EXPECT_EQ(json[1]["op"], "wait");
+  EXPECT_EQ(json[1]["timeout"], 0);
+  EXPECT_EQ(json[1]["until"], "==");
+  EXPECT_EQ(json[1]["rows"].dump(), "[]");
+  EXPECT_EQ(json[1]["where"].dump(),
+            R"([["_uuid","==",["uuid","11111111-2222-3333-4444-555555555555"]],["count",">=",5]])");
+  EXPECT_EQ(json[2]["op"], "update");
+  EXPECT_EQ(request({RowBelow{"Root", id_, "count", 5}}), nullptr) << "on nothing rests nothing";
 }
 
 TEST_F(RequestTest, AKeyOfAMapIsReplaced) {
