@@ -73,6 +73,7 @@ Remotes remotes(const config::Config& config, const Flags& flags) {
   result.ml2 = result.vswitch;
   result.ml2.database = "ML2";
   result.ml2.columns = ovsdb::ml2_agent_columns();
+  result.ml2.unread = ovsdb::ml2_agent_unread();
   const std::string connection = fmt::format("{}", fmt::join(config.get_list("ml2_db", "connection"), ","));
   if (!connection.empty()) {
     result.ml2.remotes = connection;

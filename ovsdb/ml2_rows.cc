@@ -400,12 +400,15 @@ MonitoredColumns ml2_agent_columns() {
         "external_ids"}},
       {"Port", {"description", "project_id", "device_id", "external_ids"}},
       {"Binding", {"vnic_type", "profile", "mechanism_driver"}},
+      {"Host", {"heartbeat", "applied", "problems"}},
   };
   for (const auto& [table, names] : unread) {
     std::erase_if(columns.at(table), [&names = names](const std::string& name) { return names.contains(name); });
   }
   return columns;
 }
+
+UnreadColumns ml2_agent_unread() { return {{"Host", {"heartbeat", "applied", "problems"}}}; }
 
 Columns to_columns(const Ml2Global& row) { return write(row); }
 Columns to_columns(const Ml2Network& row) { return write(row); }

@@ -215,6 +215,9 @@ void read_ml2_row(const Snapshot& snapshot, std::string_view table, const Uuid& 
 [[nodiscard]] MonitoredColumns ml2_columns();
 // Those of them that an agent has a use for; of the rest it would hold a copy for every port of its networks.
 [[nodiscard]] MonitoredColumns ml2_agent_columns();
+// What an agent writes without reading it: what each host says of itself every few seconds, or with each change of the
+// database, which else would wake every other host.
+[[nodiscard]] UnreadColumns ml2_agent_unread();
 
 // The row as columns to write (without _uuid).
 [[nodiscard]] Columns to_columns(const Ml2Global& row);

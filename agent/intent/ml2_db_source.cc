@@ -41,6 +41,7 @@ void Ml2DbSource::read() {
   const auto& globals = reading_.rows().globals;
   generation_ = globals.empty() ? 0 : globals.begin()->second.sequence;
   // Somebody may have written over a status of ours.
+  if (!rows) beat_.reset();  // it may be another database, or an older copy
   if (news.all) write_all_soon();
   if (news.hosts || !news.ports.empty()) write_soon(news.ports, news.hosts);
   if (std::exchange(read_, true) && news.intent.empty()) return;
@@ -118,16 +119,18 @@ void Ml2DbSource::write() {
   const HostStamp stamp{.version = options_.version,
                         .started_at = started_at_,
                         .now = unix_seconds(clock_.wall()),
-                        .report_interval = options_.report_interval.count()};
-  std::string taken = name_taken(reading_.rows(), options_.node, *report_, stamp, reading_.own_host());
-  if (taken != name_taken_) {
-    name_taken_ = std::move(taken);
-    ++sequence_;  // so that it is told; what the intent says is the same
-  }
-  if (!name_taken_.empty()) {
-    write_due_ = false;
-    next_heartbeat_ = now + options_.report_interval;  // look again then
+                        .report_interval = options_.report_interval.count(),
+                        .beat = beat_};
+  const ovsdb::Ml2Host* own = reading_.own_host();
+  std::string taken = own == nullptr ? "" : name_taken(reading_.rows(), options_.node, *report_, own);
+  if (taken.empty()) {
+    set_name_taken("");
+  } else if (!name_taken_.empty() && now < next_heartbeat_) {
+    write_due_ = false;  // it was there a while ago: it is looked for again then
     return;
+  } else {
+    host_due_ = true;
+    ports_due_.reset();
   }
   std::map<Uuid, ovsdb::Ml2Port> ports;
   if (ports_due_) {
@@ -136,8 +139,14 @@ void Ml2DbSource::write() {
     for (const auto& [port, said] : report_->ports) reading_.read_port(port, ports);
     put_off_.clear();
   }
-  const ovsdb::Transaction transaction =
-      write_back(reading_.rows(), ports, options_.node, *report_, stamp, reading_.own_host(), host_due_);
+  WriteBack written = write_back(reading_.rows(), ports, options_.node, *report_, stamp, own, host_due_);
+  ovsdb::Transaction& transaction = written.transaction;
+  claim_.reset();
+  if (!taken.empty()) {
+    transaction.operations.emplace_back(name_is_free(*own, stamp));
+    claim_ = std::move(taken);
+  }
+  beat_if_ok_ = std::move(written.beat);
   ports_due_.emplace();  // whether it was carried out, its outcome says
   write_due_ = false;
   if (std::exchange(host_due_, false)) next_heartbeat_ = now + options_.report_interval;
@@ -150,20 +159,37 @@ void Ml2DbSource::write() {
   }
 }
 
+void Ml2DbSource::set_name_taken(std::string why) {
+  if (why == name_taken_) return;
+  name_taken_ = std::move(why);
+  ++sequence_;  // so that it is told; what the intent says is the same
+}
+
+void Ml2DbSource::take_outcome() {
+  const auto outcome = database_.take_outcome();
+  if (!outcome) return;
+  if (outcome->status) {
+    pause_ = std::chrono::milliseconds{0};
+    beat_ = std::move(beat_if_ok_);
+    if (claim_) set_name_taken("");
+    return;
+  }
+  if (claim_ && outcome->overtaken) {
+    set_name_taken(*claim_);
+    return;
+  }
+  // Once more from the rows as they are then. Said once per failure, and failures are a pause apart.
+  beat_.reset();
+  pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
+  next_write_ = clock_.now() + pause_;
+  write_all_soon();
+  log::warn("intent", "the ML2 database did not take a report: {}; next try in {} ms",
+            outcome->status.error().message, pause_.count());
+}
+
 void Ml2DbSource::run() {
   database_.run();
-  if (const auto outcome = database_.take_outcome()) {
-    if (outcome->status) {
-      pause_ = std::chrono::milliseconds{0};
-    } else {
-      // Once more from the rows as they are then. Said once per failure, and failures are a pause apart.
-      pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
-      next_write_ = clock_.now() + pause_;
-      write_all_soon();
-      log::warn("intent", "the ML2 database did not take a report: {}; next try in {} ms",
-                outcome->status.error().message, pause_.count());
-    }
-  }
+  take_outcome();
   read();
   write();
 }
@@ -201,16 +227,12 @@ std::string Ml2DbSource::why_not_here(const Uuid& port) const { return reading_.
 
 SourceStatus Ml2DbSource::status() const {
   const ovsdb::DatabaseStatus database = database_.status();
-  // Every row has every column of its server's schema; "applied" is of the newest.
-  const ovsdb::Snapshot* snapshot = database_.snapshot();
-  const bool old_schema = snapshot != nullptr && !snapshot->table("Host").empty() &&
-                          !snapshot->table("Host").begin()->second->columns.contains("applied");
   return {.kind = "ML2 database",
           .where = database.remote,
           .connected = database.connected,
           .error = name_taken_.empty() ? database.error : name_taken_,
           .reconnects = database.reconnects,
-          .old_schema = old_schema};
+          .old_schema = database.old_schema};
 }
 
 }  // namespace ml2::intent

@@ -4,6 +4,8 @@
 // Threading: the thread of the poll loop only.
 // Failure: while the database is away the last intent stands, reports are kept and written when it is back. A
 //   transaction that fails is computed anew from the rows then there, with a growing pause (at most 30 s).
+//   Of another node under this node's name the rows say that it was there, not whether it still is: the server is asked, in
+//   the transaction that takes the name over, once every report interval.
 //   A port on its way to ACTIVE has several reasons for being DOWN within milliseconds. The database is everybody's: a new
 //   reason alone is written when the port is still DOWN a second later; a new status at once.
 // What it does not do: no allocation and no binding (agent/ml2, by ml2ctl and ml2-server): it writes the row of its
@@ -49,7 +51,9 @@ class Ml2DbSource final : public IntentSource {
 
  private:
   void read();
+  void take_outcome();
   void write();
+  void set_name_taken(std::string why);
   void write_all_soon();
   void write_soon(const std::set<Uuid>& ports, bool host);
   [[nodiscard]] std::set<Uuid> put_off_reasons(const std::set<Uuid>& ports);
@@ -64,7 +68,10 @@ class Ml2DbSource final : public IntentSource {
   std::uint64_t sequence_ = 0;
   ChangeLog<Uuid> port_log_;  // of sequence_
   ChangeLog<Segment> remote_log_;
-  std::string name_taken_;  // why nothing is written; empty otherwise
+  std::string name_taken_;              // why nothing is written; empty otherwise
+  std::optional<std::string> claim_;    // what name_taken_ will be if the transaction in flight is overtaken
+  std::optional<HostBeat> beat_;        // as the own row has it; nullopt: not known
+  std::optional<HostBeat> beat_if_ok_;  // once the transaction in flight is carried out
   std::int64_t generation_ = 0;
   std::uint64_t seen_ = 0;  // the database's sequence that reading_ was read at
   std::optional<NodeReport> report_;

@@ -26,6 +26,10 @@ struct OtherHost {
 
   friend bool operator==(const OtherHost&, const OtherHost&) = default;
 };
+// A row that was made for a host whose agent has not run yet.
+[[nodiscard]] inline bool has_yet_to_report(const ovsdb::Ml2Host& host) {
+  return host.started_at == 0 && host.endpoints.empty();
+}
 using OtherHosts = std::map<std::string, OtherHost, std::less<>>;
 // All hosts but the one named `own`; of two rows of one name the last.
 [[nodiscard]] OtherHosts other_hosts(const ovsdb::Ml2Rows& rows, const std::string& own);

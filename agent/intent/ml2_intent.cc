@@ -283,8 +283,9 @@ void write_endpoints(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const N
   }
 }
 
-void write_host(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report, const HostStamp& stamp,
-                const ovsdb::Ml2Host* old, ovsdb::Transaction& transaction) {
+// The beat that is written, or was.
+HostBeat write_host(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
+                    const HostStamp& stamp, const ovsdb::Ml2Host* old, ovsdb::Transaction& transaction) {
   ovsdb::Ml2Host host = old != nullptr ? *old : ovsdb::Ml2Host{.uuid = Uuid::random(), .name = node.host};
   host.agent_version = stamp.version;
   host.started_at = stamp.started_at;
@@ -296,23 +297,39 @@ void write_host(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeRe
   }
   host.tunnel_types = type_names(node.tunnel_types);
   host.configurations = configurations(node, report);
-  host.problems = report.problems;
-  if (report.applied) host.applied = *report.applied;
+  HostBeat beat = stamp.beat.value_or(HostBeat());
+  const std::set<std::string> unread = std::exchange(host.problems, report.problems);
   write_endpoints(rows, node, report, old, host, transaction);
-  // A clock that was set back would otherwise leave a heartbeat in the future that nobody renews.
-  const bool due = host.heartbeat + stamp.report_interval <= stamp.now || host.heartbeat > stamp.now;
-  if (old == nullptr || due || !(host == *old)) host.heartbeat = stamp.now;
-  if (old == nullptr) {
-    transaction.operations.emplace_back(ovsdb::insert_row(host));
-    return;
-  }
+  beat.problems = std::exchange(host.problems, unread);
+  if (report.applied) beat.applied = report.applied;
   ovsdb::Columns changed;
-  const ovsdb::Columns before = ovsdb::to_columns(*old);
-  const ovsdb::Columns after = ovsdb::to_columns(host);
-  for (std::size_t i = 0; i < after.size(); ++i) {
-    if (!(after[i].second == before[i].second)) changed.push_back(after[i]);
+  if (old != nullptr) {
+    const ovsdb::Columns before = ovsdb::to_columns(*old);
+    const ovsdb::Columns after = ovsdb::to_columns(host);
+    for (std::size_t i = 0; i < after.size(); ++i) {
+      if (!(after[i].second == before[i].second)) changed.push_back(after[i]);
+    }
   }
-  if (!changed.empty()) transaction.operations.emplace_back(ovsdb::RowUpdate{"Host", old->uuid, changed});
+  // A clock that was set back would otherwise leave a heartbeat in the future that nobody renews.
+  const bool due = beat.heartbeat + stamp.report_interval <= stamp.now || beat.heartbeat > stamp.now;
+  if (old != nullptr && changed.empty() && beat == stamp.beat && !due) return beat;
+  beat.heartbeat = stamp.now;
+  if (old == nullptr) {
+    host.heartbeat = beat.heartbeat;
+    host.problems = beat.problems;
+    host.applied = beat.applied.value_or(0);
+    transaction.operations.emplace_back(ovsdb::insert_row(host));
+    return beat;
+  }
+  changed.emplace_back("heartbeat", ovsdb::Datum::of(ovsdb::Atom(beat.heartbeat)));
+  if (!stamp.beat || stamp.beat->problems != beat.problems) {
+    changed.emplace_back("problems", ovsdb::Datum::strings(beat.problems));
+  }
+  if (beat.applied && (!stamp.beat || stamp.beat->applied != beat.applied)) {
+    changed.emplace_back("applied", ovsdb::Datum::of(ovsdb::Atom(*beat.applied)));
+  }
+  transaction.operations.emplace_back(ovsdb::RowUpdate{"Host", old->uuid, changed});
+  return beat;
 }
 
 }  // namespace
@@ -365,14 +382,12 @@ Intent read_intent(const ovsdb::Ml2Rows& rows, const NodeConfig& node) {
 }
 
 std::string name_taken(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
-                       const HostStamp& stamp, const ovsdb::Ml2Host* own) {
-  constexpr std::int64_t kMissed = 3;  // heartbeats; then whoever had the name is gone
+                       const ovsdb::Ml2Host* own) {
   if (own == nullptr) own = ovsdb::host_named(rows, node.host);
   if (own == nullptr) return {};
   const auto owner = own->configurations.find("switch_id");
   if (owner == own->configurations.end() || owner->second.empty() || report.switch_id.empty()) return {};
   if (owner->second == report.switch_id) return {};
-  if (own->heartbeat + kMissed * own->report_interval < stamp.now) return {};
   const auto address = own->configurations.find("tunneling_ip");
   return fmt::format(
       "another node reports as host {} (its local_ip: {}), which keeps the name: nothing of this node is written to "
@@ -380,13 +395,19 @@ std::string name_taken(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const
       node.host, address == own->configurations.end() ? "none" : text::printable(address->second, 60));
 }
 
-ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const std::map<Uuid, ovsdb::Ml2Port>& ports,
-                              const NodeConfig& node, const NodeReport& report, const HostStamp& stamp,
-                              const ovsdb::Ml2Host* own, bool host) {
+ovsdb::RowBelow name_is_free(const ovsdb::Ml2Host& own, const HostStamp& stamp) {
+  constexpr std::int64_t kMissed = 3;  // heartbeats; then whoever had the name is gone
+  return {"Host", own.uuid, "heartbeat", stamp.now - kMissed * own.report_interval};
+}
+
+WriteBack write_back(const ovsdb::Ml2Rows& rows, const std::map<Uuid, ovsdb::Ml2Port>& ports, const NodeConfig& node,
+                     const NodeReport& report, const HostStamp& stamp, const ovsdb::Ml2Host* own, bool host) {
   ovsdb::Transaction transaction;
   transaction.comment = fmt::format("ml2-agent: {} reports", node.host);
+  std::optional<HostBeat> beat = stamp.beat;
   if (host) {
-    write_host(rows, node, report, stamp, own != nullptr ? own : ovsdb::host_named(rows, node.host), transaction);
+    if (own == nullptr) own = ovsdb::host_named(rows, node.host);
+    beat = write_host(rows, node, report, stamp, own, transaction);
   }
   for (const auto& [id, row] : ports) {
     const auto port = report.ports.find(id);
@@ -397,7 +418,7 @@ ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const std::map<Uuid, o
     transaction.operations.emplace_back(ovsdb::RowUpdate{
         "Port", id, {{"status", ovsdb::Datum::of(status)}, {"status_reason", ovsdb::Datum::of(reason)}}});
   }
-  return transaction;
+  return {std::move(transaction), std::move(beat)};
 }
 
 }  // namespace ml2::intent

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 
 #include "agent/intent/intent_source.h"
@@ -32,25 +34,41 @@ namespace ml2::intent {
                                           const Uuid& port);
 void read_hosts(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, Intent& intent);
 
+// What the node last wrote of its host's row into columns that no agent reads (ml2_agent_unread()): it keeps it itself.
+struct HostBeat {
+  std::int64_t heartbeat = 0;  // seconds since 1970
+  std::set<std::string> problems;
+  std::optional<std::int64_t> applied;  // nullopt: whatever the last life of the agent wrote
+
+  friend bool operator==(const HostBeat&, const HostBeat&) = default;
+};
+
 struct HostStamp {
   std::string version;                // of the agent
   std::int64_t started_at = 0;        // seconds since 1970
   std::int64_t now = 0;               // seconds since 1970
   std::int64_t report_interval = 30;  // seconds
+  std::optional<HostBeat> beat = {};  // nullopt: not known; then all of it is written
 };
 
-// Another node reports under this node's host name, and its heartbeat is fresh: a sentence; empty when none does. The
-// one that was there first keeps the name; this one is not to write anything, or the two would take turns for ever.
+// Another node has reported under this node's host name: a sentence; empty when none has. The one that was there first
+// keeps the name while its heartbeat is fresh; this one is not to write anything, or the two would take turns for ever.
 // `own`: this host's row, if the caller knows it; nullptr: it is looked for.
 [[nodiscard]] std::string name_taken(const ovsdb::Ml2Rows& rows, const NodeConfig& node, const NodeReport& report,
-                                     const HostStamp& stamp, const ovsdb::Ml2Host* own = nullptr);
+                                     const ovsdb::Ml2Host* own = nullptr);
+// What a transaction has to rest on that takes the name over: that whoever had it has missed three heartbeats.
+[[nodiscard]] ovsdb::RowBelow name_is_free(const ovsdb::Ml2Host& own, const HostStamp& stamp);
 
+struct WriteBack {
+  ovsdb::Transaction transaction;
+  std::optional<HostBeat> beat;  // the next stamp's, once the transaction is carried out
+};
 // What differs between the rows and the report: the host's own row, and status and status_reason of the ports bound
 // to it. Nothing else is ever written. The heartbeat alone is written when it is older than the report interval.
 // `ports`: the rows of those ports of the report that may differ from it; of `rows` the hosts and endpoints count.
 // `own`: as above. `host`: whether the host's own row may differ; else it is not looked at.
-[[nodiscard]] ovsdb::Transaction write_back(const ovsdb::Ml2Rows& rows, const std::map<Uuid, ovsdb::Ml2Port>& ports,
-                                            const NodeConfig& node, const NodeReport& report, const HostStamp& stamp,
-                                            const ovsdb::Ml2Host* own = nullptr, bool host = true);
+[[nodiscard]] WriteBack write_back(const ovsdb::Ml2Rows& rows, const std::map<Uuid, ovsdb::Ml2Port>& ports,
+                                   const NodeConfig& node, const NodeReport& report, const HostStamp& stamp,
+                                   const ovsdb::Ml2Host* own = nullptr, bool host = true);
 
 }  // namespace ml2::intent

@@ -21,7 +21,7 @@ const T* find(const std::map<Uuid, T>& rows, const Uuid& uuid) {
 bool same_to_others(const ovsdb::Ml2Host* before, const ovsdb::Ml2Host* now) {
   if (before == nullptr || now == nullptr) return before == now;
   return before->name == now->name && before->endpoints == now->endpoints &&
-         before->tunnel_types == now->tunnel_types && (before->heartbeat == 0) == (now->heartbeat == 0);
+         before->tunnel_types == now->tunnel_types && has_yet_to_report(*before) == has_yet_to_report(*now);
 }
 
 }  // namespace

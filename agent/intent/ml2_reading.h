@@ -1,8 +1,8 @@
 // Ml2Reading: the rows of the ML2 database and the Intent that they make, followed at the price of what changes there.
 //
 // Where in the walk: Ml2DbSource has one. A row concerns one network, whose part of the intent is made anew; only another
-//   host that comes, goes or has other endpoints concerns all of them. A heartbeat concerns nobody. A port that comes to
-//   this node, the most frequent of all, is read alone where it changes nothing for the network's others.
+//   host that comes, goes or has other endpoints concerns all of them. A port that comes to this node, the most frequent of
+//   all, is read alone where it changes nothing for the network's others.
 // Threading: one owner.
 // Failure: where the changes are not known, all is read anew. After update() intent() always equals read_intent().
 // What it does not do: no connection; nothing is written.

@@ -91,7 +91,7 @@ std::optional<IpAddress> vtep_of(const ovsdb::Ml2Rows& rows, const OtherHosts& h
   const auto host = hosts.find(name);
   if (host == hosts.end()) return std::nullopt;
   const ovsdb::Ml2Host& row = rows.hosts.at(host->second.row);
-  if (row.heartbeat == 0) return std::nullopt;  // its agent has yet to report
+  if (has_yet_to_report(row)) return std::nullopt;
   const auto endpoint = host->second.endpoints.find(segment.type);
   const std::string type(to_string(segment.type));
   if (endpoint == host->second.endpoints.end()) {

@@ -50,7 +50,25 @@ class Ml2DbSourceTest : public testing::Test {
   std::string reason() const { return *database.server().row("Port", port)->column("status_reason").string(); }
   std::string status() const { return *database.server().row("Port", port)->column("status").string(); }
 
-  ovsdb::FakeDatabase database{ML2_SOURCE_DIR "/ovsdb/ml2.ovsschema"};
+  const ovsdb::Row& host() const {
+    const ovsdb::Table& hosts = database.server().table("Host");
+    EXPECT_EQ(hosts.size(), 1U);
+    return *hosts.begin()->second;
+  }
+  std::int64_t heartbeat() const { return *host().column("heartbeat").integer(); }
+  std::string owner() const { return host().column("configurations").string_map().at("switch_id"); }
+  std::int64_t wall() {
+    return std::chrono::duration_cast<std::chrono::seconds>(clock.wall().time_since_epoch()).count();
+  }
+  // A report of the node itself.
+  void say(NodeReport report) {
+    node = std::move(report);
+    const std::set<Uuid> none;
+    source.report(&node, ports, &none);
+  }
+
+  ovsdb::FakeDatabase database{ML2_SOURCE_DIR "/ovsdb/ml2.ovsschema", ovsdb::ml2_agent_columns(),
+                               ovsdb::ml2_agent_unread()};
   FakeClock clock;
   Ml2DbSource source{database,
                      clock,
@@ -130,6 +148,124 @@ TEST_F(Ml2DbSourceTest, AStatusThatSomebodyWroteOverIsPutRight) {
   database.update("Port", port, {{"status", ovsdb::Datum::of("DOWN")}});
   settle();
   EXPECT_EQ(status(), "ACTIVE");
+}
+
+TEST_F(Ml2DbSourceTest, TheHeartbeatGoesOnAlone) {
+  const std::int64_t first = heartbeat();
+  EXPECT_EQ(first, wall());
+  clock.advance(milliseconds(29'000));
+  settle();
+  EXPECT_EQ(transactions(), 0U);
+  clock.advance(milliseconds(1'000));
+  settle();
+  EXPECT_EQ(heartbeat(), first + 30);
+  ASSERT_EQ(transactions(), 1U);
+  const auto& update = std::get<ovsdb::RowUpdate>(database.committed().back().operations.at(0));
+  EXPECT_EQ(update.columns.size(), 1U);
+  clock.advance(milliseconds(30'000));
+  settle();
+  EXPECT_EQ(heartbeat(), first + 60);
+}
+
+TEST_F(Ml2DbSourceTest, WhatIsNotReadBackIsWrittenOnceAndAfterAFailureAgain) {
+  say(NodeReport{.problems = {"a bridge is missing"}, .switch_id = "ours", .applied = 7});
+  settle();
+  EXPECT_EQ(transactions(), 1U);
+  EXPECT_THAT(host().column("problems").string_set(), testing::ElementsAre("a bridge is missing"));
+  EXPECT_EQ(host().column("applied").integer(), 7);
+  say(NodeReport{.problems = {"a bridge is missing"}, .switch_id = "ours", .applied = 7});
+  settle();
+  EXPECT_EQ(transactions(), 1U);
+  // The answer is lost: nobody knows what the row holds.
+  database.lose_next_reply();
+  say(NodeReport{.switch_id = "ours", .applied = 8});
+  settle();
+  database.update("Host", host().uuid, {{"applied", ovsdb::Datum::of(ovsdb::Atom(std::int64_t{1}))}});
+  clock.advance(milliseconds(200));
+  settle();
+  EXPECT_EQ(host().column("applied").integer(), 8);
+  EXPECT_THAT(host().column("problems").string_set(), testing::IsEmpty());
+}
+
+TEST_F(Ml2DbSourceTest, OtherHostsComeWithoutAWriteOfOurs) {
+  const Uuid other = database.insert("Host", {{"name", ovsdb::Datum::of("hv2")}});
+  settle();
+  EXPECT_EQ(transactions(), 0U);
+  const std::uint64_t seen = database.sequence();
+  database.update("Host", other, {{"heartbeat", ovsdb::Datum::of(ovsdb::Atom(std::int64_t{5}))}});
+  settle();
+  EXPECT_EQ(database.sequence(), seen) << "what others say of themselves wakes nobody";
+}
+
+// Another node has this node's name: it came first, and its last heartbeat is `age` seconds old.
+class NameTakenTest : public Ml2DbSourceTest {
+ protected:
+  void other_node(std::int64_t age) {
+    database.update("Host", host().uuid,
+                    {{"configurations", ovsdb::Datum::map({{"switch_id", "theirs"}, {"tunneling_ip", "192.0.2.9"}})},
+                     {"heartbeat", ovsdb::Datum::of(ovsdb::Atom(wall() - age))}});
+    settle();
+    written = database.committed().size();
+  }
+};
+
+TEST_F(NameTakenTest, AFreshHeartbeatKeepsTheName) {
+  say(NodeReport{.switch_id = "ours"});
+  settle();
+  EXPECT_EQ(owner(), "ours");
+  other_node(10);
+  EXPECT_THAT(source.status().error, testing::HasSubstr("another node reports as host hv1"));
+  say({PortStatus::Active, ""});
+  settle();
+  EXPECT_EQ(owner(), "theirs");
+  EXPECT_EQ(status(), "DOWN") << "nothing at all is written";
+  EXPECT_EQ(transactions(), 0U);
+}
+
+TEST_F(NameTakenTest, ItIsAskedForOnceEveryReportInterval) {
+  say(NodeReport{.switch_id = "ours"});
+  settle();
+  other_node(10);
+  const std::uint64_t asked = database.status().commits;
+  for (int second = 1; second < 30; ++second) {
+    clock.advance(milliseconds(1'000));
+    settle();
+  }
+  EXPECT_EQ(database.status().commits, asked);
+  clock.advance(milliseconds(1'000));
+  settle();
+  EXPECT_EQ(database.status().commits, asked + 1);
+  EXPECT_EQ(owner(), "theirs");
+}
+
+TEST_F(NameTakenTest, ANodeThatIsGoneLosesItsName) {
+  say(NodeReport{.switch_id = "ours"});
+  settle();
+  other_node(10);
+  say({PortStatus::Active, ""});
+  for (int i = 0; i < 3; ++i) {  // 40, 70, 100 s
+    EXPECT_EQ(owner(), "theirs");
+    clock.advance(milliseconds(30'000));
+    settle();
+  }
+  EXPECT_EQ(owner(), "ours");
+  EXPECT_EQ(status(), "ACTIVE");
+  EXPECT_EQ(heartbeat(), wall());
+  EXPECT_EQ(source.status().error, "");
+}
+
+TEST_F(NameTakenTest, ALostAnswerSaysNothingAboutTheName) {
+  say(NodeReport{.switch_id = "ours"});
+  settle();
+  database.update("Host", host().uuid,
+                  {{"configurations", ovsdb::Datum::map({{"switch_id", "theirs"}})},
+                   {"heartbeat", ovsdb::Datum::of(ovsdb::Atom(wall() - 91))}});
+  database.fail_next_commit(Error{ErrorKind::Transient, "no connection"});
+  settle();
+  EXPECT_EQ(source.status().error, "");
+  clock.advance(milliseconds(200));
+  settle();
+  EXPECT_EQ(owner(), "ours");
 }
 
 }  // namespace

@@ -197,7 +197,7 @@ struct TwoHosts : Rows {
     add_fixed_ip(other, "fd01::2");
     rows.endpoints[endpoint] = {.uuid = endpoint, .tunnel_type = "vxlan", .ip_address = "192.0.2.2"};
     rows.hosts[host] = {
-        .uuid = host, .name = "hv2", .heartbeat = 5, .tunnel_types = {"vxlan"}, .endpoints = {endpoint}};
+        .uuid = host, .name = "hv2", .started_at = 5, .tunnel_types = {"vxlan"}, .endpoints = {endpoint}};
   }
   Uuid add_fixed_ip(const Uuid& of, const std::string& ip) {
     const Uuid id = Uuid::random();
@@ -349,24 +349,35 @@ void carry_out(const ovsdb::Transaction& transaction, ovsdb::Ml2Rows& rows) {
   rows.ports = read.ports;
 }
 
+// What was written, and carried out; the beat goes on in `stamp`.
+ovsdb::Transaction report_to(Rows& db, const NodeReport& report, HostStamp& stamp) {
+  WriteBack written = write_back(db.rows, db.rows.ports, db.node, report, stamp);
+  carry_out(written.transaction, db.rows);
+  stamp.beat = written.beat;
+  return std::move(written.transaction);
+}
+
 TEST(NameTaken, TheNodeThatReportedFirstKeepsTheName) {
   Rows db;
   const NodeReport first{.local_ip_present = true, .switch_id = "one"};
   const NodeReport second{.local_ip_present = true, .switch_id = "two"};
-  EXPECT_EQ(name_taken(db.rows, db.node, first, kStamp), "");
-  carry_out(write_back(db.rows, db.rows.ports, db.node, first, kStamp), db.rows);
-  EXPECT_EQ(name_taken(db.rows, db.node, first, kStamp), "");
-  EXPECT_THAT(name_taken(db.rows, db.node, second, kStamp),
+  HostStamp stamp = kStamp;
+  EXPECT_EQ(name_taken(db.rows, db.node, first), "");
+  report_to(db, first, stamp);
+  EXPECT_EQ(name_taken(db.rows, db.node, first), "");
+  EXPECT_THAT(name_taken(db.rows, db.node, second),
               AllOf(HasSubstr("host hv1"), HasSubstr("192.0.2.1"), HasSubstr("[DEFAULT] host")));
-  HostStamp later = kStamp;
-  later.now += 3 * kStamp.report_interval + 1;
-  EXPECT_EQ(name_taken(db.rows, db.node, second, later), "");  // the first one is gone
+  // Whether it still is there, the server says.
+  const auto& [uuid, row] = *db.rows.hosts.begin();
+  const ovsdb::RowBelow free = name_is_free(row, stamp);
+  EXPECT_EQ(free, (ovsdb::RowBelow{"Host", uuid, "heartbeat", stamp.now - 3 * row.report_interval}));
 }
 
 TEST(WriteBack, MakesTheHostRowOnceAndThenOnlyTheHeartbeat) {
   Rows db;
+  HostStamp stamp = kStamp;
   const NodeReport report{.local_ip_present = true};
-  carry_out(write_back(db.rows, db.rows.ports, db.node, report, kStamp), db.rows);
+  report_to(db, report, stamp);
   ASSERT_THAT(db.rows.hosts, SizeIs(1));
   const ovsdb::Ml2Host& host = db.rows.hosts.begin()->second;
   EXPECT_EQ(host.name, "hv1");
@@ -374,11 +385,10 @@ TEST(WriteBack, MakesTheHostRowOnceAndThenOnlyTheHeartbeat) {
   ASSERT_THAT(db.rows.endpoints, SizeIs(1));
   EXPECT_EQ(db.rows.endpoints.begin()->second.ip_address, "192.0.2.1");
 
-  HostStamp later = kStamp;
-  later.now = 1029;
-  EXPECT_TRUE(write_back(db.rows, db.rows.ports, db.node, report, later).empty());
-  later.now = 1030;
-  const ovsdb::Transaction beat = write_back(db.rows, db.rows.ports, db.node, report, later);
+  stamp.now = 1029;
+  EXPECT_TRUE(report_to(db, report, stamp).empty());
+  stamp.now = 1030;
+  const ovsdb::Transaction beat = report_to(db, report, stamp);
   ASSERT_THAT(beat.operations, SizeIs(1));
   EXPECT_THAT(
       std::get<ovsdb::RowUpdate>(beat.operations[0]).columns,
@@ -387,20 +397,45 @@ TEST(WriteBack, MakesTheHostRowOnceAndThenOnlyTheHeartbeat) {
 
 TEST(WriteBack, TheAppliedSequenceIsWrittenWhenItIsKnown) {
   Rows db;
+  HostStamp stamp = kStamp;
   NodeReport report{.local_ip_present = true};
-  carry_out(write_back(db.rows, db.rows.ports, db.node, report, kStamp), db.rows);
+  report_to(db, report, stamp);
   report.applied = 7;
-  carry_out(write_back(db.rows, db.rows.ports, db.node, report, kStamp), db.rows);
+  report_to(db, report, stamp);
   EXPECT_EQ(db.rows.hosts.begin()->second.applied, 7);
+  EXPECT_TRUE(report_to(db, report, stamp).empty());
   report.applied.reset();  // a start: what the last life confirmed stays true
-  EXPECT_TRUE(write_back(db.rows, db.rows.ports, db.node, report, kStamp).empty());
+  stamp.beat.reset();
+  report_to(db, report, stamp);
+  EXPECT_EQ(db.rows.hosts.begin()->second.applied, 7);
+}
+
+TEST(WriteBack, AStartWritesTheWholeBeatWhichItDoesNotKnow) {
+  Rows db;
+  HostStamp stamp = kStamp;
+  NodeReport report{.problems = {"a bridge is missing"}, .local_ip_present = true};
+  report_to(db, report, stamp);
+  // As an agent sees the row: the columns of the beat have no value.
+  ovsdb::Ml2Host& host = db.rows.hosts.begin()->second;
+  EXPECT_THAT(host.problems, ElementsAre("a bridge is missing"));
+  report.problems.clear();
+  stamp.beat.reset();
+  stamp.now = 1001;
+  host.problems.clear();
+  host.heartbeat = 0;
+  const ovsdb::Transaction start = report_to(db, report, stamp);
+  ASSERT_THAT(start.operations, SizeIs(1));
+  EXPECT_THAT(std::get<ovsdb::RowUpdate>(start.operations[0]).columns,
+              ElementsAre(ovsdb::Columns::value_type{"heartbeat", ovsdb::Datum::of(ovsdb::Atom(std::int64_t{1001}))},
+                          ovsdb::Columns::value_type{"problems", ovsdb::Datum()}));
 }
 
 TEST(WriteBack, SaysWhereVhostUserSocketsAre) {
   Rows db;
+  HostStamp stamp = kStamp;
   db.node.datapath_type = "netdev";
   db.node.vhostuser_socket_dir = "/run/vhost";
-  carry_out(write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
+  report_to(db, NodeReport{.local_ip_present = true}, stamp);
   const auto& told = db.rows.hosts.begin()->second.configurations;
   EXPECT_EQ(told.at("vhostuser_socket_dir"), "/run/vhost");
   EXPECT_EQ(told.at("datapath_type"), "netdev");
@@ -408,11 +443,12 @@ TEST(WriteBack, SaysWhereVhostUserSocketsAre) {
 
 TEST(WriteBack, SaysWhatTheFastPathServes) {
   Rows db;
-  carry_out(write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
+  HostStamp stamp = kStamp;
+  report_to(db, NodeReport{.local_ip_present = true}, stamp);
   EXPECT_EQ(db.rows.hosts.begin()->second.configurations.at("fastpath"), "");
   db.node.fast_path.enabled = true;
   db.node.fast_path.physnet_devices = {{"physnet7", "net_null0"}};
-  carry_out(write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
+  report_to(db, NodeReport{.local_ip_present = true}, stamp);
   const ovsdb::Ml2Host& host = db.rows.hosts.begin()->second;
   EXPECT_EQ(host.configurations.at("fastpath"), "vhostuser");
   EXPECT_EQ(host.configurations.at("vhostuser_mode"), "server");
@@ -422,26 +458,26 @@ TEST(WriteBack, SaysWhatTheFastPathServes) {
 
 TEST(WriteBack, AClockSetBackRenewsTheHeartbeat) {
   Rows db;
+  HostStamp stamp = kStamp;
   const NodeReport report{.local_ip_present = true};
-  carry_out(write_back(db.rows, db.rows.ports, db.node, report, kStamp), db.rows);
-  HostStamp earlier = kStamp;
-  earlier.now = 10;
-  carry_out(write_back(db.rows, db.rows.ports, db.node, report, earlier), db.rows);
+  report_to(db, report, stamp);
+  stamp.now = 10;
+  report_to(db, report, stamp);
   EXPECT_EQ(db.rows.hosts.begin()->second.heartbeat, 10);
 }
 
 TEST(WriteBack, AnAddressThatIsNotOnTheHostIsNotAnnounced) {
   Rows db;
-  carry_out(write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = false}, kStamp), db.rows);
+  HostStamp stamp = kStamp;
+  report_to(db, NodeReport{.local_ip_present = false}, stamp);
   EXPECT_THAT(db.rows.endpoints, IsEmpty());
 }
 
 TEST(WriteBack, AnEndpointOfAnotherHostIsAProblemNotAFight) {
   Rows db;
+  HostStamp stamp = kStamp;
   db.add_host("hv2", "vxlan", "192.0.2.1");
-  const ovsdb::Transaction transaction =
-      write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = true}, kStamp);
-  carry_out(transaction, db.rows);
+  report_to(db, NodeReport{.local_ip_present = true}, stamp);
   EXPECT_THAT(db.rows.endpoints, SizeIs(1));
   for (const auto& [uuid, host] : db.rows.hosts) {
     if (host.name != "hv1") continue;
@@ -451,21 +487,23 @@ TEST(WriteBack, AnEndpointOfAnotherHostIsAProblemNotAFight) {
 
 TEST(WriteBack, AnAnnouncedAddressThatFlapsStays) {
   Rows db;
-  carry_out(write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = true}, kStamp), db.rows);
-  EXPECT_TRUE(write_back(db.rows, db.rows.ports, db.node, NodeReport{.local_ip_present = false}, kStamp).empty());
+  HostStamp stamp = kStamp;
+  report_to(db, NodeReport{.local_ip_present = true}, stamp);
+  EXPECT_TRUE(report_to(db, NodeReport{.local_ip_present = false}, stamp).empty());
 }
 
 TEST(WriteBack, WritesStatusOfItsPortsAndNothingTwice) {
   Rows db;
+  HostStamp stamp = kStamp;
   NodeReport report{.local_ip_present = true};
   report.ports[db.port] = {PortStatus::Down, "not plugged"};
   report.ports[Uuid::random()] = {PortStatus::Active, ""};  // deleted meanwhile: no row to write to
-  carry_out(write_back(db.rows, db.rows.ports, db.node, report, kStamp), db.rows);
+  report_to(db, report, stamp);
   EXPECT_EQ(db.rows.ports.at(db.port).status, "DOWN");
   EXPECT_EQ(db.rows.ports.at(db.port).status_reason, "not plugged");
-  EXPECT_TRUE(write_back(db.rows, db.rows.ports, db.node, report, kStamp).empty());
+  EXPECT_TRUE(report_to(db, report, stamp).empty());
   report.ports[db.port] = {PortStatus::Active, ""};
-  carry_out(write_back(db.rows, db.rows.ports, db.node, report, kStamp), db.rows);
+  report_to(db, report, stamp);
   EXPECT_EQ(db.rows.ports.at(db.port).status, "ACTIVE");
   EXPECT_EQ(db.rows.ports.at(db.port).status_reason, "");
 }

@@ -86,7 +86,7 @@ class Walk : public Database {
       put(rows_.endpoints, endpoint);
       put(rows_.hosts, ovsdb::Ml2Host{.uuid = id(),
                                       .name = fmt::format("hv{}", i),
-                                      .heartbeat = 5,
+                                      .started_at = 5,
                                       .tunnel_types = {"vxlan"},
                                       .endpoints = {endpoint.uuid}});
     }
@@ -113,7 +113,7 @@ class Walk : public Database {
       case 10: edit(rows_.networks, [&](auto& row) { row.admin_state_up = pick(2) == 0; }); break;
       case 11:
         edit(rows_.hosts, [&](auto& row) {
-          row.heartbeat = pick(5);
+          row.started_at = pick(5);
           if (pick(6) == 0) row.endpoints.clear();
         });
         break;
@@ -242,7 +242,7 @@ class Newcomer : public ::testing::Test, protected Database {
     put(rows_.endpoints, ovsdb::Ml2Endpoint{.uuid = id(3), .tunnel_type = "vxlan", .ip_address = "192.0.2.2"});
     put(rows_.hosts,
         ovsdb::Ml2Host{
-            .uuid = id(4), .name = "hv2", .heartbeat = 5, .tunnel_types = {"vxlan"}, .endpoints = {id(3)}});
+            .uuid = id(4), .name = "hv2", .started_at = 5, .tunnel_types = {"vxlan"}, .endpoints = {id(3)}});
     add_port(10, "hv1", 1, 1);
     add_port(20, "hv2", 2, 2);
     reading_ = std::make_unique<Ml2Reading>(node_);
@@ -334,15 +334,15 @@ TEST_F(Newcomer, WasThereUnbound) {
   EXPECT_EQ(reading_->intent().ports.size(), 2);
 }
 
-TEST(Ml2Reading, AHeartbeatOfAnotherHostConcernsNobody) {
+TEST(Ml2Reading, AStartOfAnotherHostsAgentConcernsNobody) {
   NodeConfig node;
   node.host = "hv1";
   ovsdb::Snapshot snapshot;
-  const auto host = [&](std::int64_t heartbeat) {
+  const auto host = [&](std::int64_t started_at) {
     auto row = std::make_shared<ovsdb::Row>();
     row->uuid = Uuid({1});
     row->columns.set("name", ovsdb::Datum::of("hv2"));
-    row->columns.set("heartbeat", ovsdb::Datum::of(ovsdb::Atom(heartbeat)));
+    row->columns.set("started_at", ovsdb::Datum::of(ovsdb::Atom(started_at)));
     snapshot.tables["Host"][row->uuid] = row;
   };
   host(100);
@@ -352,7 +352,7 @@ TEST(Ml2Reading, AHeartbeatOfAnotherHostConcernsNobody) {
   const Ml2Reading::News news = reading.update(snapshot, ovsdb::RowChanges{{"Host", Uuid({1})}});
   EXPECT_TRUE(news.intent.empty());
   EXPECT_FALSE(news.hosts);
-  EXPECT_EQ(reading.rows().hosts.begin()->second.heartbeat, 130);
+  EXPECT_EQ(reading.rows().hosts.begin()->second.started_at, 130);
 }
 
 }  // namespace
