@@ -146,9 +146,14 @@ struct PopulatedNetwork {
   bool nd_responder = false;
 };
 inline constexpr std::uint16_t kLearnedOfMoved = 3;  // priority in UcastToTun of what learn_moved remembers
-[[nodiscard]] of::FlowSet l2pop_flows(const PopulatedNetwork& network);      // flows_l2pop.cc
-[[nodiscard]] of::FlowSet responder_flows(const PopulatedNetwork& network);  // flows_responder.cc
-void compile_responder_tables(Build& build);                                 // flows_responder.cc: of all networks
+// Some of network.remote.ports.
+using RemotePorts = std::vector<const RemotePort*>;
+// flows_l2pop.cc: a network's own, and those of some remote ports.
+[[nodiscard]] of::FlowSet l2pop_flows(const PopulatedNetwork& network);
+[[nodiscard]] of::FlowSet unicast_flows(const PopulatedNetwork& network, const RemotePorts& ports);
+// flows_responder.cc: of some remote ports.
+[[nodiscard]] of::FlowSet responder_flows(const PopulatedNetwork& network, const RemotePorts& ports);
+void compile_responder_tables(Build& build);  // flows_responder.cc: of all networks
 
 // Whether what a port sends is checked at all: not with port security off, nor for trusted owners.
 [[nodiscard]] bool is_checked(const Port& port);  // flows_antispoof.cc
@@ -208,10 +213,11 @@ void compile_frame(Build& build);
 void compile_claim(Build& build, const Uuid& id, const std::set<std::string>& interfaces, const Wiring& wiring);
 void compile_direct_port(Build& build, const Port& port, OfPort ofport, LocalVlan vlan);  // flows_int.cc
 void compile_dead_port(Build& build, OfPort ofport, const Uuid& id);                      // flows_int.cc
-// A segment: the flows of a network on all bridges.
+// A segment: the flows of a network on all bridges; and, of l2_population, those of some of its remote ports.
 void compile_segment(Build& build, const LocalSegment& local);
-void compile_segment_int(Build& build, const LocalSegment& local);   // flows_int.cc
-void compile_segment_tun(Build& build, const LocalSegment& local);   // flows_tun.cc
-void compile_segment_phys(Build& build, const LocalSegment& local);  // flows_phys.cc
+void compile_remote_ports(Build& build, const LocalSegment& local, const RemotePorts& ports);  // flows_tun.cc
+void compile_segment_int(Build& build, const LocalSegment& local);                             // flows_int.cc
+void compile_segment_tun(Build& build, const LocalSegment& local);                             // flows_tun.cc
+void compile_segment_phys(Build& build, const LocalSegment& local);                            // flows_phys.cc
 
 }  // namespace ml2

@@ -32,7 +32,14 @@ Desired compile(const Intent& intent, const Facts& facts) {
     build.segments.emplace(key, LocalSegment{segment, wiring.vlans.at(key)});
   }
   FastPathCompiler().all(build, build.segments, build.desired);
-  for (const auto& [key, local] : build.segments) compile_segment(build, local);
+  for (const auto& [key, local] : build.segments) {
+    compile_segment(build, local);
+    const auto remote = intent.remote.find(local.segment);
+    if (remote == intent.remote.end()) continue;
+    RemotePorts ports;
+    for (const RemotePort& port : remote->second.ports) ports.push_back(&port);
+    compile_remote_ports(build, local, ports);
+  }
   return std::move(build.desired);
 }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <string_view>
 #include <utility>
 
@@ -33,6 +34,18 @@ Desired take_unit(Build& build) {
   unit.port_states = std::exchange(build.desired.port_states, {});
   unit.strangers = std::exchange(build.desired.strangers, {});
   return unit;
+}
+
+constexpr std::size_t kRemotePortsOfUnit = 16;  // about
+constexpr unsigned kMaxRemoteUnits = 1024;
+
+unsigned remote_units_for(std::size_t ports) {
+  return std::min(std::bit_ceil(static_cast<unsigned>(ports / kRemotePortsOfUnit) + 1), kMaxRemoteUnits);
+}
+// Of `units`, by the bytes of a MAC in which the ports of a network differ.
+unsigned remote_unit_of(const Mac& mac, unsigned units) {
+  const auto& bytes = mac.bytes();
+  return (static_cast<unsigned>(bytes[4]) << 8U | bytes[5]) & (units - 1);
 }
 
 }  // namespace
@@ -153,24 +166,59 @@ bool Compiler::compile_units(Build& build, const Claims& claims, const Wiring& w
     Use& use = uses_[key];
     use.segment = segment;
     if (segment.type != NetworkType::Local) carriers_.emplace(carrier_of(segment), key);
-    compile_segment(build, LocalSegment{segment, wiring.vlans.at(key)});
-    Remade remade{.id = {}, .unit = &use.unit, .next = take_unit(build)};
-    if (!install(remade, known, ignored)) return false;
+    std::vector<Remade> remade;
+    remake_segment(build, use, wiring.vlans.at(key), {.all = true, .macs = {}}, remade);
+    for (Remade& unit : remade) {
+      if (!install(unit, known, ignored)) return false;
+    }
   }
   return true;
+}
+
+// Its stale units as they are now; without a VLAN nobody is wired to it, and it has no flows.
+void Compiler::remake_segment(Build& build, Use& use, std::optional<LocalVlan> vlan, const Stale& stale,
+                              std::vector<Remade>& remade) {
+  if (vlan) compile_segment(build, LocalSegment{use.segment, *vlan});
+  remade.push_back({.id = {}, .unit = &use.unit, .next = take_unit(build)});
+
+  static const std::vector<RemotePort> kNone;
+  const auto remote = build.intent.remote.find(use.segment);
+  const std::vector<RemotePort>& ports = !vlan || remote == build.intent.remote.end() ? kNone : remote->second.ports;
+  // Where a network grows, its units become more; what a unit has is then another unit's.
+  const unsigned units = remote_units_for(ports.size());
+  const bool divide = use.remote.empty() || units > 4 * use.remote_units;
+  if (divide) use.remote_units = units;
+  std::map<unsigned, RemotePorts> stale_units;
+  if (stale.all || divide) {
+    for (const auto& [number, unit] : use.remote) stale_units[number];
+    for (const RemotePort& port : ports) stale_units[remote_unit_of(port.mac, use.remote_units)].push_back(&port);
+  } else {
+    for (const Mac& mac : stale.macs) stale_units[remote_unit_of(mac, use.remote_units)];
+    for (const RemotePort& port : ports) {
+      const auto unit = stale_units.find(remote_unit_of(port.mac, use.remote_units));
+      if (unit != stale_units.end()) unit->second.push_back(&port);
+    }
+  }
+  for (const auto& [number, some] : stale_units) {
+    if (vlan) compile_remote_ports(build, LocalSegment{use.segment, *vlan}, some);
+    remade.push_back({.id = {}, .unit = &use.remote[number], .next = take_unit(build)});
+  }
 }
 
 bool Compiler::update_some(const Intent& intent, const IntentChanges& intent_changes, const Facts& facts,
                            const FactsChanges& facts_changes, DesiredChanges& changes) {
   if (intent_changes.all || facts_changes.all || (facts_changes.settled && !frame_.unmapped.empty())) return false;
   std::set<Uuid> dirty = intent_changes.ports;
-  std::set<LocalVlanKey> segments;
+  StaleSegments segments;
   std::set<IpAddress> vteps;  // that concern the fast path
   if (!take_claims(intent.node, facts, facts_changes, dirty)) return false;
-  if (!take_remote(intent, intent_changes.remote, segments, vteps)) return false;
+  if (!take_remote(intent, intent_changes, segments, vteps)) return false;
   if (!fast_path_.take_facts(facts_changes.fast_path, intent, facts, desired_.fast_path.ids, dirty, vteps))
     return false;
-  if (dirty.empty() && segments.empty() && vteps.empty() && intent_changes.remote.empty()) return true;
+  if (dirty.empty() && segments.empty() && vteps.empty() && intent_changes.remote.empty() &&
+      intent_changes.remote_ports.empty()) {
+    return true;
+  }
 
   Build build(intent, facts, std::move(frame_));
   build.desired.waiting = desired_.waiting;
@@ -188,17 +236,17 @@ bool Compiler::update_some(const Intent& intent, const IntentChanges& intent_cha
     if (there) compile_claim(build, id, claim.interfaces, wiring);
     remade.push_back({.id = id, .unit = &claim.unit, .next = take_unit(build)});
   }
-  for (const LocalVlanKey& key : segments) {
+  FastPathCompiler::Work work{.build = build, .remote = intent_changes.remote, .vteps = std::move(vteps)};
+  for (const auto& [segment, macs] : intent_changes.remote_ports) work.remote.insert(segment);
+  for (const auto& [key, stale] : segments) {
+    work.segments.insert(key);
     const auto use = uses_.find(key);
     if (use == uses_.end()) continue;
-    if (!use->second.ports.empty()) {
-      compile_segment(build, LocalSegment{use->second.segment, desired_.local_vlans.at(key)});
-    }
-    remade.push_back({.id = {}, .unit = &use->second.unit, .next = take_unit(build)});
+    const bool used = !use->second.ports.empty();
+    remake_segment(build, use->second, used ? std::optional(desired_.local_vlans.at(key)) : std::nullopt, stale,
+                   remade);
   }
-  const bool followed = follow_fast_path(
-      {.build = build, .segments = segments, .remote = intent_changes.remote, .vteps = std::move(vteps)}, remade,
-      changes);
+  const bool followed = follow_fast_path(std::move(work), remade, changes);
   give_back();
   if (!followed) return false;
   for (Remade& unit : remade) withdraw(unit, changes);
@@ -211,11 +259,12 @@ bool Compiler::update_some(const Intent& intent, const IntentChanges& intent_cha
       claims_.erase(id);
     }
   }
-  std::erase_if(segments, [&](const LocalVlanKey& key) {
+  for (const auto& [key, stale] : segments) {
     const auto use = uses_.find(key);
-    return use == uses_.end() || !use->second.ports.empty();
-  });
-  for (const LocalVlanKey& key : segments) uses_.erase(key);
+    if (use == uses_.end()) continue;
+    std::erase_if(use->second.remote, [](const auto& entry) { return entry.second.flows.empty(); });
+    if (use->second.ports.empty()) uses_.erase(use);
+  }
   return true;
 }
 
@@ -240,7 +289,7 @@ bool Compiler::take_claims(const NodeConfig& node, const Facts& facts, const Fac
 }
 
 // Which segments the dirty ports are wired to; false: something that only the whole can judge.
-bool Compiler::rewire(const Build& build, const std::set<Uuid>& dirty, std::set<LocalVlanKey>& segments,
+bool Compiler::rewire(const Build& build, const std::set<Uuid>& dirty, StaleSegments& segments,
                       DesiredChanges& changes) {
   std::vector<std::pair<Uuid, Segment>> wired;
   std::set<LocalVlanKey> left;
@@ -265,7 +314,7 @@ bool Compiler::rewire(const Build& build, const std::set<Uuid>& dirty, std::set<
     if (use.ports.empty() && (use.segment != segment || !desired_.local_vlans.contains(key))) {
       if (use.segment.type != NetworkType::Local) carriers_.erase(carrier_of(use.segment));
       use.segment = segment;
-      segments.insert(key);
+      segments[key].all = true;
     }
     if (use.segment != segment) return false;
     if (segment.type != NetworkType::Local && carriers_.emplace(carrier_of(segment), key).first->second != key) {
@@ -277,15 +326,15 @@ bool Compiler::rewire(const Build& build, const std::set<Uuid>& dirty, std::set<
     const Use& use = uses_.at(key);
     if (!use.ports.empty()) continue;
     if (use.segment.type != NetworkType::Local) carriers_.erase(carrier_of(use.segment));
-    segments.insert(key);
+    segments[key].all = true;
   }
   return allocate(build, segments, changes);
 }
 
 // VLANs of segments that have come or gone; false: not all of them get one.
-bool Compiler::allocate(const Build& build, const std::set<LocalVlanKey>& segments, DesiredChanges& changes) {
+bool Compiler::allocate(const Build& build, const StaleSegments& segments, DesiredChanges& changes) {
   bool news = false;
-  for (const LocalVlanKey& key : segments) {
+  for (const auto& [key, stale] : segments) {
     const auto use = uses_.find(key);
     const bool used = use != uses_.end() && !use->second.ports.empty();
     news = news || (used && !desired_.local_vlans.contains(key));
@@ -306,7 +355,7 @@ bool Compiler::allocate(const Build& build, const std::set<LocalVlanKey>& segmen
     changes.local_vlans = true;
     return true;
   }
-  for (const LocalVlanKey& key : segments) {
+  for (const auto& [key, stale] : segments) {
     const auto use = uses_.find(key);
     if (use == uses_.end() || !use->second.ports.empty()) continue;
     if (desired_.local_vlans.erase(key) != 0) changes.local_vlans = true;
@@ -330,17 +379,33 @@ bool Compiler::follow_fast_path(FastPathCompiler::Work work, std::vector<Remade>
 }
 
 // What other hosts have of our networks; false: VTEPs have come or gone, and with them tunnel ports.
-bool Compiler::take_remote(const Intent& intent, const std::set<Segment>& remote, std::set<LocalVlanKey>& segments,
+bool Compiler::take_remote(const Intent& intent, const IntentChanges& changes, StaleSegments& segments,
                            std::set<IpAddress>& vteps) {
+  for (const Segment& segment : changes.remote) {
+    if (!take_remote(intent, segment, nullptr, segments, vteps)) return false;
+  }
+  for (const auto& [segment, macs] : changes.remote_ports) {
+    if (!take_remote(intent, segment, &macs, segments, vteps)) return false;
+  }
+  return true;
+}
+
+// `macs`: of the remote ports that differ; nullptr: any may.
+bool Compiler::take_remote(const Intent& intent, const Segment& segment, const std::set<Mac>* macs,
+                           StaleSegments& segments, std::set<IpAddress>& vteps) {
   static const std::set<IpAddress> kNone;
-  for (const Segment& segment : remote) {
-    const auto now = intent.remote.find(segment);
-    std::set<IpAddress> changed;
-    count_vteps(segment, now == intent.remote.end() ? kNone : now->second.vteps, changed);
-    if (!changed.empty() && !fast_path_carries(intent.node, segment.type, {})) return false;
-    vteps.merge(changed);
-    const auto use = uses_.find(key_of(segment));
-    if (use != uses_.end() && use->second.segment == segment) segments.insert(use->first);
+  const auto now = intent.remote.find(segment);
+  std::set<IpAddress> changed;
+  count_vteps(segment, now == intent.remote.end() ? kNone : now->second.vteps, changed);
+  if (!changed.empty() && !fast_path_carries(intent.node, segment.type, {})) return false;
+  vteps.merge(changed);
+  const auto use = uses_.find(key_of(segment));
+  if (use == uses_.end() || use->second.segment != segment) return true;
+  Stale& stale = segments[use->first];
+  if (macs != nullptr) {
+    stale.macs.insert(macs->begin(), macs->end());
+  } else {
+    stale.all = true;
   }
   return true;
 }

@@ -3,7 +3,8 @@
 // Where in the walk: the reconciler has one. Its Desired is that of compile(), with each flow in canonical form.
 // How: Desired is made of units (build.h). A change of a port, of an interface on the integration bridge or of what
 //   other hosts have of a network makes those units anew that have it as an input; their flows are compared with what
-//   the unit had, and only those that differ are put through the codec. Any other change (the ini, bridges, patch and
+//   the unit had, and only those that differ are put through the codec. A network's remote ports, of which it may have
+//   thousands, are some to a unit, by their MACs. Any other change (the ini, bridges, patch and
 //   tunnel ports, addresses of the host, VTEPs, an intent that is not complete), and whatever is out of the ordinary (two
 //   networks with one segment, no VLAN left, two units that write one flow or row), makes everything anew. No change makes
 //   nothing. The fast path's units follow theirs (fast_path_compiler.h).
@@ -73,7 +74,16 @@ class Compiler {
     Segment segment;
     std::set<Uuid> ports;  // wired to it
     Unit unit;
+    // Its remote ports' units, and by how many they are told apart: a power of two.
+    std::map<unsigned, Unit> remote;
+    unsigned remote_units = 1;
   };
+  // Which of a segment's units are made anew: its own always; of remote ports all, or those with these MACs.
+  struct Stale {
+    bool all = false;
+    std::set<Mac> macs;
+  };
+  using StaleSegments = std::map<LocalVlanKey, Stale>;
   // A unit that is made anew, and what it is now.
   struct Remade {
     Uuid id;  // of a claim; of a segment: zero
@@ -87,11 +97,15 @@ class Compiler {
                                  const FactsChanges& facts_changes, DesiredChanges& changes);
   [[nodiscard]] bool take_claims(const NodeConfig& node, const Facts& facts, const FactsChanges& changes,
                                  std::set<Uuid>& dirty);
-  [[nodiscard]] bool rewire(const Build& build, const std::set<Uuid>& dirty, std::set<LocalVlanKey>& segments,
+  [[nodiscard]] bool rewire(const Build& build, const std::set<Uuid>& dirty, StaleSegments& segments,
                             DesiredChanges& changes);
-  [[nodiscard]] bool allocate(const Build& build, const std::set<LocalVlanKey>& segments, DesiredChanges& changes);
-  [[nodiscard]] bool take_remote(const Intent& intent, const std::set<Segment>& remote,
-                                 std::set<LocalVlanKey>& segments, std::set<IpAddress>& vteps);
+  [[nodiscard]] bool allocate(const Build& build, const StaleSegments& segments, DesiredChanges& changes);
+  [[nodiscard]] bool take_remote(const Intent& intent, const IntentChanges& changes, StaleSegments& segments,
+                                 std::set<IpAddress>& vteps);
+  [[nodiscard]] bool take_remote(const Intent& intent, const Segment& segment, const std::set<Mac>* macs,
+                                 StaleSegments& segments, std::set<IpAddress>& vteps);
+  void remake_segment(Build& build, Use& use, std::optional<LocalVlan> vlan, const Stale& stale,
+                      std::vector<Remade>& remade);
   void count_vteps(const Segment& segment, const std::set<IpAddress>& now, std::set<IpAddress>& changed);
   [[nodiscard]] bool follow_fast_path(FastPathCompiler::Work work, std::vector<Remade>& remade,
                                       DesiredChanges& changes);

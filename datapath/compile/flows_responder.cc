@@ -53,17 +53,17 @@ std::string advertisement() { return Actions(kTable).move(of::field::kEthSrc, of
 
 }  // namespace
 
-of::FlowSet responder_flows(const PopulatedNetwork& network) {
+of::FlowSet responder_flows(const PopulatedNetwork& network, const RemotePorts& ports) {
   of::FlowSet flows;
-  for (const RemotePort& port : network.remote.ports) {
-    for (const IpAddress& address : port.answered) {
+  for (const RemotePort* port : ports) {
+    for (const IpAddress& address : port->answered) {
       if (address.is_v4() && network.arp_responder) {
-        add_flow(flows, kTable, 1, Match().arp_tpa(address).dl_vlan(network.vlan), arp_reply(port.mac, address),
+        add_flow(flows, kTable, 1, Match().arp_tpa(address).dl_vlan(network.vlan), arp_reply(port->mac, address),
                  network.cookie);
       }
       if (address.is_v6() && network.nd_responder) {
         add_flow(flows, kTable, 1, Match().icmp6_type(kSolicitation).nd_target(address).dl_vlan(network.vlan),
-                 to_advertisement(port, address), network.cookie);
+                 to_advertisement(*port, address), network.cookie);
       }
     }
   }

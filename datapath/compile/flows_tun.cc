@@ -91,41 +91,50 @@ void from_vtep(Build& build, const TunnelInput& input) {
              Actions(TunTable::Input).goto_table(from_tunnel(input.type)).text(), cookie_of_pipeline());
 }
 
-// With l2_population: where frames go is written, not learned, but for MACs that move.
-void populated(Build& build, const LocalSegment& local, TunnelKey key) {
-  const RemoteSegment nobody;
-  const TunnelWays none;
+PopulatedNetwork populated_network(const Build& build, const LocalSegment& local) {
+  static const RemoteSegment nobody;
+  static const TunnelWays none;
   const auto ways = build.tunnel_ways.find(local.segment.type);
   const auto remote = build.intent.remote.find(local.segment);
-  const PopulatedNetwork network{
-      .vlan = local.vlan,
-      .key = key,
-      .cookie = cookie_of(local.segment),
-      .remote = remote == build.intent.remote.end() ? nobody : remote->second,
-      .ways = ways == build.tunnel_ways.end() ? none : ways->second,
-      .learn_moved =
-          build.patch_int ? learn_and_output(build.node(), kLearnedOfMoved, *build.patch_int) : std::string(),
-      .arp_responder = build.node().arp_responder,
-      .nd_responder = build.node().nd_responder};
-  build.merge(build.node().tunnel_bridge, l2pop_flows(network));
-  build.merge(build.node().tunnel_bridge, responder_flows(network));
+  return PopulatedNetwork{.vlan = local.vlan,
+                          .key = *TunnelKey::make(local.segment.segmentation_id),
+                          .cookie = cookie_of(local.segment),
+                          .remote = remote == build.intent.remote.end() ? nobody : remote->second,
+                          .ways = ways == build.tunnel_ways.end() ? none : ways->second,
+                          .learn_moved = build.patch_int
+                                             ? learn_and_output(build.node(), kLearnedOfMoved, *build.patch_int)
+                                             : std::string(),
+                          .arp_responder = build.node().arp_responder,
+                          .nd_responder = build.node().nd_responder};
+}
+
+bool has_tunnel_flows(const Build& build, const LocalSegment& local) {
+  return build.node().has_tunnels() && is_tunnel(local.segment.type) &&
+         !fast_path_carries(build.node(), local.segment);
 }
 
 }  // namespace
 
 void compile_segment_tun(Build& build, const LocalSegment& local) {
-  if (!build.node().has_tunnels() || !is_tunnel(local.segment.type)) return;
-  if (fast_path_carries(build.node(), local.segment)) return;
+  if (!has_tunnel_flows(build, local)) return;
   const std::string& bridge = build.node().tunnel_bridge;
   const TunnelKey key = *TunnelKey::make(local.segment.segmentation_id);
   const TunTable table = from_tunnel(local.segment.type);
   build.flow(bridge, table, 1, Match().tun_id(key),
              Actions(table).push_vlan().set_vlan_vid(local.vlan).goto_table(TunTable::LearnFromTun).text(),
              cookie_of(local.segment));
-  if (build.node().l2_population) return populated(build, local, key);
+  // With l2_population where frames go is written, not learned, but for MACs that move.
+  if (build.node().l2_population) return build.merge(bridge, l2pop_flows(populated_network(build, local)));
   const std::vector<TunnelWay> ways = ways_to_all(build, local.segment.type);
   if (ways.empty()) return;  // nowhere to flood to: the table's own drop
   build.merge(bridge, flood_flows(local.vlan, key, ways, cookie_of(local.segment)));
+}
+
+void compile_remote_ports(Build& build, const LocalSegment& local, const RemotePorts& ports) {
+  if (ports.empty() || !build.node().l2_population || !has_tunnel_flows(build, local)) return;
+  const PopulatedNetwork network = populated_network(build, local);
+  build.merge(build.node().tunnel_bridge, unicast_flows(network, ports));
+  build.merge(build.node().tunnel_bridge, responder_flows(network, ports));
 }
 
 namespace {

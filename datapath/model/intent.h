@@ -6,7 +6,9 @@
 #pragma once
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -97,10 +99,36 @@ struct IntentChanges {
   bool all = false;          // anything
   std::set<Uuid> ports;      // in `ports` or `refused`
   std::set<Segment> remote;  // in `remote`
+  // Of other entries of `remote`: the ports with these MACs, and what follows from them for vteps and any_mac.
+  std::map<Segment, std::set<Mac>> remote_ports;
   bool problems = false;
 
-  [[nodiscard]] bool empty() const { return !all && ports.empty() && remote.empty() && !problems; }
+  [[nodiscard]] bool empty() const {
+    return !all && ports.empty() && remote.empty() && remote_ports.empty() && !problems;
+  }
 };
+
+// The MACs of ports that only one of them has, or otherwise; nullopt: they differ in more, or in so many that the whole
+// costs less.
+[[nodiscard]] inline std::optional<std::set<Mac>> ports_between(const RemoteSegment& before,
+                                                                const RemoteSegment& now) {
+  constexpr std::size_t kMany = 64;
+  if (before.shared_macs != now.shared_macs) return std::nullopt;
+  std::set<Mac> macs;
+  auto old_port = before.ports.begin();
+  auto new_port = now.ports.begin();
+  while (old_port != before.ports.end() || new_port != now.ports.end()) {
+    if (new_port == now.ports.end() || (old_port != before.ports.end() && old_port->mac < new_port->mac)) {
+      macs.insert((old_port++)->mac);
+    } else if (old_port == before.ports.end() || new_port->mac < old_port->mac) {
+      macs.insert((new_port++)->mac);
+    } else if (!(*old_port++ == *new_port++)) {
+      macs.insert(std::prev(new_port)->mac);
+    }
+    if (macs.size() > kMany) return std::nullopt;
+  }
+  return macs;
+}
 
 // Found out by comparing all.
 [[nodiscard]] inline IntentChanges changes_between(const Intent& before, const Intent& now) {
@@ -119,6 +147,15 @@ struct IntentChanges {
   compare(before.ports, now.ports, changes.ports);
   compare(before.refused, now.refused, changes.ports);
   compare(before.remote, now.remote, changes.remote);
+  std::erase_if(changes.remote, [&](const Segment& segment) {
+    const auto old_segment = before.remote.find(segment);
+    const auto new_segment = now.remote.find(segment);
+    if (old_segment == before.remote.end() || new_segment == now.remote.end()) return false;
+    auto macs = ports_between(old_segment->second, new_segment->second);
+    if (!macs) return false;
+    changes.remote_ports.emplace(segment, *std::move(macs));
+    return true;
+  });
   return changes;
 }
 

@@ -165,20 +165,34 @@ class Walk {
     const Segment where = here.segment;
     if (where.type != NetworkType::Vxlan) return;
     RemoteSegment& remote = state_.intent.remote[where];
-    if (chance(30)) {
+    if (chance(12)) {
       state_.intent.remote.erase(where);
+      return;
+    }
+    if (chance(15) && !remote.ports.empty()) {
+      remote.ports.erase(remote.ports.begin() + pick(static_cast<int>(remote.ports.size())));
       return;
     }
     const IpAddress vtep = far();
     state_.intent.vteps.insert(Vtep{NetworkType::Vxlan, vtep, 0, fmt::format("host-{}", vtep.to_string())});
     remote.vteps.insert(vtep);
-    RemotePort port{.mac = Mac({0xfa, 0x16, 0x3e, 9, 9, static_cast<std::uint8_t>(pick(20))}), .vtep = vtep};
-    if (chance(40)) port.mac = here.mac;  // it is on its way from host to host
-    port.answered = {IpAddress::v4({10, 9, 1, static_cast<std::uint8_t>(pick(20))})};
-    std::erase_if(remote.ports, [&](const RemotePort& other) { return other.mac == port.mac; });
-    remote.ports.push_back(port);
+    const auto put = [&remote](const RemotePort& port) {
+      std::erase_if(remote.ports, [&](const RemotePort& other) { return other.mac == port.mac; });
+      remote.ports.push_back(port);
+    };
+    const auto number = static_cast<std::uint8_t>(pick(20));
+    RemotePort port{.mac = Mac({0xfa, 0x16, 0x3e, 9, 9, number}), .vtep = vtep};
+    if (chance(20)) port.mac = here.mac;  // it is on its way from host to host
+    port.answered = {IpAddress::v4({10, 9, 1, chance(5) ? static_cast<std::uint8_t>(pick(20)) : number})};
+    put(port);
+    if (chance(5)) {
+      // So many that they are divided anew.
+      for (std::uint8_t i = 0; i < 120; ++i) {
+        put({.mac = Mac({0xfa, 0x16, 0x3e, 9, 10, i}), .vtep = vtep, .answered = {IpAddress::v4({10, 9, 2, i})}});
+      }
+    }
     std::sort(remote.ports.begin(), remote.ports.end(), [](const auto& a, const auto& b) { return a.mac < b.mac; });
-    if (chance(20)) toggle(remote.shared_macs, Mac({0xfa, 0x16, 0x3e, 9, 9, 99}));
+    if (chance(10)) toggle(remote.shared_macs, Mac({0xfa, 0x16, 0x3e, 9, 9, chance(50) ? number : std::uint8_t{99}}));
     if (chance(10)) remote.any_mac = !remote.any_mac;
   }
   void vtep() { toggle(state_.intent.vteps, Vtep{NetworkType::Vxlan, far(), 0, "host-x"}); }
