@@ -58,17 +58,26 @@ void Ml2DbSource::read() {
   if (news.intent.all) {
     port_log_.add_all(sequence_);
     remote_log_.add_all(sequence_);
+    remote_port_log_.add_all(sequence_);
     return;
   }
   for (const Uuid& port : news.intent.ports) port_log_.add(sequence_, port);
   for (const Segment& segment : news.intent.remote) remote_log_.add(sequence_, segment);
+  for (const auto& [segment, macs] : news.intent.remote_ports) {
+    for (const Mac& mac : macs) remote_port_log_.add(sequence_, {segment, mac});
+  }
 }
 
 IntentChanges Ml2DbSource::changes_since(std::uint64_t sequence) const {
   auto ports = port_log_.since(sequence);
   auto remote = remote_log_.since(sequence);
-  if (!ports || !remote) return {.all = true};
-  return {.ports = *std::move(ports), .remote = *std::move(remote), .problems = sequence != sequence_};
+  const auto remote_ports = remote_port_log_.since(sequence);
+  if (!ports || !remote || !remote_ports) return {.all = true};
+  IntentChanges changes{.ports = *std::move(ports), .remote = *std::move(remote), .problems = sequence != sequence_};
+  for (const auto& [segment, mac] : *remote_ports) {
+    if (!changes.remote.contains(segment)) changes.remote_ports[segment].insert(mac);
+  }
+  return changes;
 }
 
 void Ml2DbSource::write_all_soon() {

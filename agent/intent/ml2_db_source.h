@@ -18,6 +18,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "agent/intent/intent_source.h"
 #include "agent/intent/ml2_intent.h"
@@ -68,6 +69,7 @@ class Ml2DbSource final : public IntentSource {
   std::uint64_t sequence_ = 0;
   ChangeLog<Uuid> port_log_;  // of sequence_
   ChangeLog<Segment> remote_log_;
+  ChangeLog<std::pair<Segment, Mac>> remote_port_log_;
   std::string name_taken_;              // why nothing is written; empty otherwise
   std::optional<std::string> claim_;    // what name_taken_ will be if the transaction in flight is overtaken
   std::optional<HostBeat> beat_;        // as the own row has it; nullopt: not known

@@ -92,21 +92,28 @@ void Ml2PortRows::type(const Uuid& port, const Ml2Index& index, ovsdb::Ml2Rows& 
   for (const Uuid& pair : row->second.allowed_address_pairs) type_row(address_pairs_, pair, rows.address_pairs);
 }
 
+std::optional<Ml2PortRows::Bound> Ml2PortRows::bound(const Uuid& port, const std::string& host, const Ml2Index& index,
+                                                     bool& here) const {
+  here = false;
+  Bound bound{.port = port};
+  for (const Uuid& binding : listed(index.port_bindings, port)) {
+    const ovsdb::Row& row = *bindings_.at(binding);
+    const std::string_view its_host = text_of(row, "host");
+    here = here || its_host == host;
+    if (its_host.empty() || text_of(row, "status") != "ACTIVE" || row.column("segment").empty()) continue;
+    if (bound.binding == nullptr || row.uuid < bound.binding->uuid) bound.binding = &row;
+  }
+  return bound.binding == nullptr ? std::nullopt : std::optional(bound);
+}
+
 std::vector<Ml2PortRows::Bound> Ml2PortRows::type_own(const Uuid& network, const std::string& host,
                                                       const Ml2Index& index, ovsdb::Ml2Rows& rows) const {
   std::vector<Bound> ports;
   for (const Uuid& id : referrers(index.network_ports, network)) {
     bool here = false;
-    Bound bound{.port = id};
-    for (const Uuid& binding : listed(index.port_bindings, id)) {
-      const ovsdb::Row& row = *bindings_.at(binding);
-      const std::string_view its_host = text_of(row, "host");
-      here = here || its_host == host;
-      if (its_host.empty() || text_of(row, "status") != "ACTIVE" || row.column("segment").empty()) continue;
-      if (bound.binding == nullptr || row.uuid < bound.binding->uuid) bound.binding = &row;
-    }
+    const auto its_binding = bound(id, host, index, here);
     if (here) type(id, index, rows);
-    if (bound.binding != nullptr) ports.push_back(bound);
+    if (its_binding) ports.push_back(*its_binding);
   }
   return ports;
 }

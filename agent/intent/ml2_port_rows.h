@@ -8,6 +8,7 @@
 // What it does not do: rows of networks, subnets, segments and hosts, which are few.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -43,6 +44,9 @@ class Ml2PortRows {
     Uuid port;
     const ovsdb::Row* binding = nullptr;
   };
+  // A port that counts in its network; nullopt: it does not. `here`: whether it has a binding on `host`, of whatever kind.
+  [[nodiscard]] std::optional<Bound> bound(const Uuid& port, const std::string& host, const Ml2Index& index,
+                                           bool& here) const;
   // type() of those of the network's ports that have a binding on `host`; answers which of all are bound, sorted.
   std::vector<Bound> type_own(const Uuid& network, const std::string& host, const Ml2Index& index,
                               ovsdb::Ml2Rows& rows) const;

@@ -92,13 +92,13 @@ bool Ml2Reading::read_row(const ovsdb::Snapshot& snapshot, const std::string& ta
   if (table == "Host" || table == "Endpoint") return read_host_row(snapshot, table, uuid, news);
   if (table == "Port") news.ports.insert(uuid);
   const bool concerns = table != "Port" || !is_report_of_ours(snapshot, uuid);
-  if (concerns) dirty_of(table, uuid, dirty);
+  if (concerns) dirty_of(table, uuid, true, dirty);
   if (!port_rows_.read(snapshot, table, uuid, index_) && std::ranges::count(kFewRows, table) != 0) {
     if (const auto* subnet = find(rows_.subnets, uuid)) index_.remove(*subnet);
     ovsdb::read_ml2_row(snapshot, table, uuid, rows_);
     if (const auto* subnet = find(rows_.subnets, uuid)) index_.add(*subnet);
   }
-  if (concerns) dirty_of(table, uuid, dirty);
+  if (concerns) dirty_of(table, uuid, false, dirty);
   return true;
 }
 
@@ -145,14 +145,18 @@ bool Ml2Reading::is_report_of_ours(const ovsdb::Snapshot& snapshot, const Uuid& 
   return read == before;
 }
 
-// The networks that a row concerns, as the rows and index_ have it now.
-void Ml2Reading::dirty_of(const std::string& table, const Uuid& uuid, Dirty& dirty) const {
+// The ports and networks that a row concerns, as the rows and index_ have it now, which is `before` the row is read or after.
+void Ml2Reading::dirty_of(const std::string& table, const Uuid& uuid, bool before, Dirty& dirty) const {
   const auto dirty_port_of = [&](const Ml2PortRows::Packed& rows, const Uuid& row) {
     if (const auto found = rows.find(row); found != rows.end()) {
-      dirty_port(found->second->column("port").uuid().value_or(Uuid()), dirty);
+      dirty_port(found->second->column("port").uuid().value_or(Uuid()), before, dirty);
     }
   };
-  if (table == "Port") dirty_port(uuid, dirty);
+  const auto dirty_network_of = [&](const Uuid& port) {
+    if (dirty.newcomers.contains(port)) return;
+    if (const auto network = network_of(port)) dirty.networks.insert(*network);
+  };
+  if (table == "Port") dirty_port(uuid, before, dirty);
   if (table == "Network") dirty.networks.insert(uuid);
   if (table == "Fixed_IP") dirty_port_of(port_rows_.fixed_ips(), uuid);
   if (table == "Binding") dirty_port_of(port_rows_.bindings(), uuid);
@@ -160,18 +164,19 @@ void Ml2Reading::dirty_of(const std::string& table, const Uuid& uuid, Dirty& dir
     if (const auto* row = find(rows_.subnets, uuid)) dirty.networks.insert(row->network);
   }
   if (table == "Address_Pair") {
-    for (const Uuid& port : referrers(index_.pair_ports, uuid)) dirty_port(port, dirty);
+    for (const Uuid& port : referrers(index_.pair_ports, uuid)) dirty_network_of(port);
   }
   if (table == "Segment") {
-    for (const Uuid& binding : referrers(index_.segment_bindings, uuid))
-      dirty_port_of(port_rows_.bindings(), binding);
+    for (const Uuid& binding : referrers(index_.segment_bindings, uuid)) {
+      dirty_network_of(port_rows_.bindings().at(binding)->column("port").uuid().value_or(Uuid()));
+    }
   }
 }
 
-void Ml2Reading::dirty_port(const Uuid& port, Dirty& dirty) const {
-  if (dirty.newcomers.contains(port)) return;
+std::optional<Uuid> Ml2Reading::network_of(const Uuid& port) const {
   const auto row = port_rows_.ports().find(port);
-  if (row != port_rows_.ports().end()) dirty.networks.insert(row->second->column("network").uuid().value_or(Uuid()));
+  if (row == port_rows_.ports().end()) return std::nullopt;
+  return row->second->column("network").uuid().value_or(Uuid());
 }
 
 void Ml2Reading::read_port(const Uuid& port, std::map<Uuid, ovsdb::Ml2Port>& rows) const {
@@ -199,15 +204,30 @@ void Ml2Reading::drop_problem(const std::string& sentence, IntentChanges& change
 }
 
 void Ml2Reading::read_dirty(Dirty dirty, IntentChanges& changes) {
+  // Of many ports the whole costs less than each alone.
+  constexpr std::size_t kMany = 32;
+  std::map<Uuid, std::size_t> alone;  // by network
+  for (const auto& [port, before] : dirty.far) ++alone[before.network];
   for (const Uuid& port : dirty.newcomers) {
-    const auto row = port_rows_.ports().find(port);
-    if (row == port_rows_.ports().end() || !port_rows_.is_bound(port, index_)) continue;
-    const Uuid network = row->second->column("network").uuid().value_or(Uuid());
-    if (dirty.networks.contains(network)) continue;
-    if (!read_newcomer(port, network, changes)) dirty.networks.insert(network);
+    if (const auto network = network_of(port)) ++alone[*network];
+  }
+  for (const auto& [network, ports] : alone) {
+    if (ports > kMany) dirty.networks.insert(network);
+  }
+  for (const auto& [port, before] : dirty.far) {
+    if (dirty.networks.contains(before.network) || replace_far(port, before, changes)) continue;
+    dirty.networks.insert(before.network);
+    if (const auto network = network_of(port)) dirty.networks.insert(*network);
+  }
+  for (const Uuid& port : dirty.newcomers) {
+    const auto network = network_of(port);
+    if (!network || !port_rows_.is_bound(port, index_) || dirty.networks.contains(*network)) continue;
+    const bool read = read_newcomer(port, *network, changes);
     clear_port_rows();
+    if (!read && !replace_far(port, {.network = *network, .port = {}}, changes)) dirty.networks.insert(*network);
   }
   read_networks(dirty.networks, changes);
+  for (const Segment& segment : changes.remote) changes.remote_ports.erase(segment);
 }
 
 // A port that has just been bound, into its network's part; false: the network has to be read.
@@ -317,10 +337,12 @@ void Ml2Reading::install(const Uuid& network, NetworkIntent now, IntentChanges& 
   }
   part.problems = std::move(now.problems);
   part.has_twins = now.has_twins;
-  for (const auto& [id, segment] : now.segments) part.segments.insert(id);
+  part.segments = std::move(now.segments);
+  part.shared = std::move(now.shared);
+  part.any_mac = std::move(now.any_mac);
   part.macs = std::move(now.macs);
   part.addresses = std::move(now.addresses);
-  if (part.ports.empty() && part.remote.empty() && part.problems.empty()) {
+  if (part.ports.empty() && part.remote.empty() && part.problems.empty() && part.segments.empty()) {
     parts_.erase(network);
   } else {
     parts_[network] = std::move(part);

@@ -1,8 +1,9 @@
 // Ml2Reading: the rows of the ML2 database and the Intent that they make, followed at the price of what changes there.
 //
 // Where in the walk: Ml2DbSource has one. A row concerns one network, whose part of the intent is made anew; only another
-//   host that comes, goes or has other endpoints concerns all of them. A port that comes to this node, the most frequent of
-//   all, is read alone where it changes nothing for the network's others.
+//   host that comes, goes or has other endpoints concerns all of them. A port that comes to this node, and one of another
+//   host (there are thousands of these), is read alone where it changes nothing for the network's others: no MAC and no
+//   address twice, no address pairs.
 // Threading: one owner.
 // Failure: where the changes are not known, all is read anew. After update() intent() always equals read_intent().
 // What it does not do: no connection; nothing is written.
@@ -58,16 +59,25 @@ class Ml2Reading {
     std::set<Segment> remote;
     std::set<std::string> problems;
     // See NetworkIntent.
-    std::set<Uuid> segments;
+    std::map<Uuid, Segment> segments;
+    Shared shared;
+    std::map<Segment, std::size_t> any_mac;
     bool has_twins = false;
     std::vector<Mac> macs;
     std::vector<IpAddress> addresses;
   };
   using Networks = std::set<Uuid>;
-  // What has to be read anew: these networks; and ports that were bound nowhere, whichever network they are in.
+  // A port that is bound to other hosts only.
+  struct Far {
+    Uuid network;
+    FarPort port;  // what it adds to the network's part of the intent
+  };
+  // What has to be read anew: these networks; ports that were bound nowhere, whichever network they are in; and ports of
+  // other hosts, with what they were before.
   struct Dirty {
     Networks networks;
     std::set<Uuid> newcomers;
+    std::map<Uuid, Far> far;
   };
 
   News read_all(const ovsdb::Snapshot& snapshot);
@@ -76,10 +86,14 @@ class Ml2Reading {
                 News& news);
   bool read_host_row(const ovsdb::Snapshot& snapshot, const std::string& table, const Uuid& uuid, News& news);
   [[nodiscard]] bool is_report_of_ours(const ovsdb::Snapshot& snapshot, const Uuid& port) const;
-  void dirty_of(const std::string& table, const Uuid& uuid, Dirty& dirty) const;
-  void dirty_port(const Uuid& port, Dirty& dirty) const;
+  void dirty_of(const std::string& table, const Uuid& uuid, bool before, Dirty& dirty) const;
+  void dirty_port(const Uuid& port, bool before, Dirty& dirty) const;
   void read_dirty(Dirty dirty, IntentChanges& changes);
   [[nodiscard]] bool read_newcomer(const Uuid& port, const Uuid& network, IntentChanges& changes);
+  [[nodiscard]] std::optional<Uuid> network_of(const Uuid& port) const;
+  [[nodiscard]] std::optional<Far> read_far(const Uuid& port) const;
+  [[nodiscard]] bool replace_far(const Uuid& port, const Far& before, IntentChanges& changes);
+  void replace_wired(Part& part, const FarPort& before, const FarPort& now, IntentChanges& changes);
   [[nodiscard]] bool concerns_nobody_else(const Part& part, const NetworkIntent& newcomer) const;
   void read_networks(const Networks& networks, IntentChanges& changes);
   void withdraw(const Uuid& network, const NetworkIntent& now, IntentChanges& changes);

@@ -64,12 +64,6 @@ std::map<Uuid, std::string> find_twins(const BoundPorts& ports) {
   return twins;
 }
 
-// Addresses and MACs that allowed address pairs let several ports of a network use.
-struct Shared {
-  std::map<IpAddress, std::set<Uuid>> addresses;  // single ones: virtual addresses that move; who may use them
-  std::set<Mac> macs;
-};
-
 Shared shared_of(const ovsdb::Ml2Rows& rows, const BoundPorts& ports) {
   Shared shared;
   for (const BoundPort& port : ports) {
@@ -142,6 +136,23 @@ std::set<IpAddress> gateways_of(const ovsdb::Ml2Rows& rows, const Ml2Index& inde
   return gateways;
 }
 
+// What others are told of a port of another host; nullopt: nothing.
+std::optional<FarPort::Wired> wired_port(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node,
+                                         const BoundPort& port, const std::map<Uuid, Segment>& segments,
+                                         const Shared& shared, const std::set<IpAddress>& gateways,
+                                         std::set<std::string>& problems) {
+  const auto found = segments.find(port.segment);
+  if (found == segments.end()) return std::nullopt;
+  const Segment& segment = found->second;
+  if (!is_tunnel(segment.type) || !node.tunnel_types.contains(segment.type)) return std::nullopt;
+  const auto vtep = vtep_of(rows, index.hosts, port.host, segment, problems);
+  // As the incumbent's: of ports that are wired; whether their agent lives now does not matter.
+  if (!node.l2_population || !vtep || !port.mac || port.status != "ACTIVE") return std::nullopt;
+  return FarPort::Wired{.segment = segment,
+                        .port = remote_port(port, *vtep, shared, gateways),
+                        .any_mac = !port.port_security_enabled && !port.device_owner.starts_with("network:")};
+}
+
 }  // namespace
 
 Result<std::vector<AddressPair>> read_address_pairs(const ovsdb::Ml2Rows& rows, const std::set<Uuid>& ids,
@@ -200,6 +211,15 @@ void find_same_endpoint(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, con
   }
 }
 
+FarPort read_far_port(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node, const Uuid& network,
+                      const BoundPort& port, const std::map<Uuid, Segment>& segments, const Shared& shared,
+                      std::set<std::string>& problems) {
+  const std::set<IpAddress> gateways = node.nd_responder ? gateways_of(rows, index, network) : std::set<IpAddress>();
+  return {.mac = port.mac,
+          .addresses = port.addresses,
+          .wired = wired_port(rows, index, node, port, segments, shared, gateways, problems)};
+}
+
 void read_neighbours(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node, const Uuid& network,
                      const BoundPorts& ports, NetworkIntent& here) {
   const std::set<IpAddress> gateways = node.nd_responder ? gateways_of(rows, index, network) : std::set<IpAddress>();
@@ -215,22 +235,19 @@ void read_neighbours(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const No
   for (const auto& [id, reason] : twins) {
     if (here.ports.erase(id) != 0) here.refused.insert_or_assign(id, reason);
   }
-  const Shared shared = node.l2_population ? shared_of(rows, ports) : Shared();
+  if (node.l2_population) here.shared = shared_of(rows, ports);
   for (const BoundPort& port : ports) {
-    const auto segment = here.segments.find(port.segment);
-    if (port.host == node.host || segment == here.segments.end()) continue;
-    if (!is_tunnel(segment->second.type) || !node.tunnel_types.contains(segment->second.type)) continue;
-    const auto vtep = vtep_of(rows, index.hosts, port.host, segment->second, here.problems);
-    // As the incumbent's: of ports that are wired; whether their agent lives now does not matter.
-    const bool wired = vtep && port.mac && port.status == "ACTIVE" && !twins.contains(port.id);
-    if (!node.l2_population || !wired) continue;
-    RemoteSegment& remote = here.remote[segment->second];
-    remote.vteps.insert(*vtep);
-    remote.any_mac = remote.any_mac || (!port.port_security_enabled && !port.device_owner.starts_with("network:"));
-    remote.ports.push_back(remote_port(port, *vtep, shared, gateways));
+    if (port.host == node.host) continue;
+    auto wired = wired_port(rows, index, node, port, here.segments, here.shared, gateways, here.problems);
+    if (!wired || twins.contains(port.id)) continue;
+    RemoteSegment& remote = here.remote[wired->segment];
+    remote.vteps.insert(wired->port.vtep);
+    remote.any_mac = remote.any_mac || wired->any_mac;
+    here.any_mac[wired->segment] += wired->any_mac ? 1 : 0;
+    remote.ports.push_back(std::move(wired->port));
   }
   for (auto& [segment, remote] : here.remote) {
-    remote.shared_macs = shared.macs;
+    remote.shared_macs = here.shared.macs;
     std::sort(remote.ports.begin(), remote.ports.end(),
               [](const RemotePort& one, const RemotePort& other) { return one.mac < other.mac; });
   }

@@ -7,6 +7,7 @@
 // What it does not do: no flows; nothing of networks without a port here.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <set>
@@ -22,6 +23,12 @@
 
 namespace ml2::intent {
 
+// Addresses and MACs that allowed address pairs let several ports of a network use.
+struct Shared {
+  std::map<IpAddress, std::set<Uuid>> addresses;  // single ones: virtual addresses that move; who may use them
+  std::set<Mac> macs;
+};
+
 // What the rows of one network say of this node.
 struct NetworkIntent {
   std::map<Uuid, Port> ports;
@@ -30,6 +37,8 @@ struct NetworkIntent {
   std::map<Segment, RemoteSegment> remote;
   std::set<std::string> problems;
   bool has_twins = false;  // a port has the MAC or an address of another
+  Shared shared;
+  std::map<Segment, std::size_t> any_mac;  // by how many ports RemoteSegment::any_mac is
   // What the network's bound ports have, of whatever host; sorted.
   std::vector<Mac> macs;
   std::vector<IpAddress> addresses;
@@ -60,6 +69,24 @@ void gather_addresses(const BoundPorts& ports, NetworkIntent& here);
 // ports' address pairs.
 void read_neighbours(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node, const Uuid& network,
                      const BoundPorts& ports, NetworkIntent& here);
+// What one port of another host adds to its network's part, as long as it is no twin.
+struct FarPort {
+  std::optional<Mac> mac;
+  std::vector<IpAddress> addresses;  // sorted
+  // It is wired, in a segment that has ports here.
+  struct Wired {
+    Segment segment;
+    RemotePort port;
+    bool any_mac = false;  // RemoteSegment::any_mac is by it
+    friend bool operator==(const Wired&, const Wired&) = default;
+  };
+  std::optional<Wired> wired;
+};
+// `port` is bound to another host and has no address pairs. `segments`, `shared`: of its network's NetworkIntent.
+[[nodiscard]] FarPort read_far_port(const ovsdb::Ml2Rows& rows, const Ml2Index& index, const NodeConfig& node,
+                                    const Uuid& network, const BoundPort& port,
+                                    const std::map<Uuid, Segment>& segments, const Shared& shared,
+                                    std::set<std::string>& problems);
 // local_ip is another host's endpoint, too: into `problems`.
 void find_same_endpoint(const ovsdb::Ml2Rows& rows, const OtherHosts& hosts, const NodeConfig& node,
                         std::set<std::string>& problems);

@@ -13,6 +13,7 @@ Prints one JSON object a line: bench, case, metric, value, unit.
                 the agent takes for it, in user space (valgrind --tool=callgrind): what caches and clocks do not touch
     restart/N   the agent is stopped and started; nothing has changed
     vswitchd-restart/N  ovs-vswitchd is killed and started: until all flows are back
+    far-port/N  one more port on another host, in a network that has 2,000 there and some here: what it costs here
 
 Failure: LabError, with the ends of the logs. What it does not do: no traffic.
 """
@@ -327,6 +328,21 @@ class Node:
         self.emit(case, "wall_ms", statistics.median(walls), "ms")
         self.emit(case, "flow_mods", (self.flow_mods() - mods) / times, "flow mods")
 
+    def far_port(self, crowd=2000, times=10):
+        hosts = min(500, self.ports // 2)
+        rows = []
+        for index in range(crowd):
+            rows += self.port_rows(200000 + index, f"far{index % hosts}", 0)[1]
+        self.ml2.insert(rows)
+        self.quiet(2)
+        case, cpus, mods = f"far-port/{self.ports}", [], self.flow_mods()
+        for index in range(times):
+            before = self.quiet()
+            self.ml2.insert(self.port_rows(200000 + crowd + index, f"far{index % hosts}", 0)[1])
+            cpus.append(self.quiet() - before)
+        self.emit(case, "agent_cpu_ms", statistics.median(cpus), "ms")
+        self.emit(case, "flow_mods", (self.flow_mods() - mods) / times, "flow mods")
+
     def one_port_instructions(self, times=7):
         self.hv.agent.stop()
         out = os.path.join(self.hv.dir, "callgrind")
@@ -418,6 +434,7 @@ def main():
             node.restart()
             node.vswitchd_restart(with_agent=False)
             node.vswitchd_restart(with_agent=True)
+            node.far_port()
             if arguments.keep_logs:
                 run(["cp", "-r", lab[1].dir, os.path.join(arguments.keep_logs, str(ports))])
 
