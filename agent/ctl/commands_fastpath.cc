@@ -1,6 +1,7 @@
 // ml2ctl fastpath ...: what ml2-fastpath has and does.
 #include <nlohmann/json.hpp>
 
+#include "agent/ctl/frame.h"
 #include "agent/ctl/program.h"
 #include "datapath/base/text.h"
 #include "datapath/fastpath/query.h"
@@ -50,6 +51,23 @@ void add_list(Command& parent, Program& program, const std::string& name, const 
 }
 
 }  // namespace
+
+Status trace_in_fast_path(Session& session, const std::string& socket, const std::string& port,
+                          const std::string& description) {
+  const auto frame = frame_in_hexadecimal(description);
+  if (!frame) return forward_error(frame);
+  const auto objects =
+      ask(session, {.socket = socket, .segment = {}, .port = {}, .frame = {}}, "trace " + port + " " + *frame);
+  if (!objects) return forward_error(objects);
+  session.list(*objects, {{"Step", "step"},
+                          {"Port", "port"},
+                          {"Segment", "segment"},
+                          {"VTEP", "vtep"},
+                          {"Length", "length"},
+                          {"Reason", "reason"},
+                          {"Meaning", "meaning"}});
+  return {};
+}
 
 void add_fastpath_commands(Command& top, Program& program) {
   Command parent = top.add_group("fastpath", "Show what ml2-fastpath has and does");
@@ -109,21 +127,27 @@ void add_fastpath_commands(Command& top, Program& program) {
         command.add_option("--segment", options.segment, "Only this segment's, by its id in the fast path");
       },
       [](const FastPathOptions& options) { return options.segment.empty() ? "fdb" : "fdb " + options.segment; });
-  add_list(
+  add_command<FastPathOptions>(
       parent, program, "trace",
-      "Walk a frame through the live tables and show what would become of it; nothing is sent",
-      {{"Step", "step"},
-       {"Port", "port"},
-       {"Segment", "segment"},
-       {"Length", "length"},
-       {"Reason", "reason"},
-       {"Meaning", "meaning"}},
+      "Walk a frame through the live tables and show each decision; nothing is sent. `ml2ctl trace` knows a "
+      "machine's port "
+      "by its name, and its addresses",
       [](Command& command, FastPathOptions& options) {
-        command.add_option("PORT", options.port, "Port that it comes from").required();
-        command.add_option("FRAME", options.frame, "The frame in hexadecimal, from the destination MAC on")
+        command.add_option("--socket", options.socket,
+                           "Control socket of ml2-fastpath; default: [fastpath] socket of the ini files");
+        command.add_option("PORT", options.port, "Port that it comes from, by its id in the fast path").required();
+        command
+            .add_option("FRAME", options.frame,
+                        "The packet as ovs-ofctl writes it, or in hexadecimal from the destination MAC on")
             .required();
+        command.footer(
+            "Examples:\n"
+            "  ml2ctl fastpath trace 3 "
+            "icmp,dl_src=fa:16:3e:00:00:01,dl_dst=fa:16:3e:00:00:02,nw_src=10.0.0.4,nw_dst=10.0.0.5\n");
       },
-      [](const FastPathOptions& options) { return "trace " + options.port + " " + options.frame; });
+      [](Session& session, const FastPathOptions& options) {
+        return trace_in_fast_path(session, options.socket, options.port, options.frame);
+      });
   add_capture_command(parent, program);
 }
 

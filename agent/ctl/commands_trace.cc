@@ -43,6 +43,16 @@ Result<json> ask_json(Session& session, const std::string& command, std::vector<
 Status trace(Session& session, const TraceOptions& options) {
   const auto port = ask_json(session, "explain", {options.port});
   if (!port) return forward_error(port);
+  TraceSource source{.ofport = {}, .mac = port->value("mac_address", ""), .ip4 = {}, .ip6 = {}};
+  for (const json& address : port->value("fixed_ips", json::array())) {
+    const auto ip = address.get<std::string>();
+    std::string& first = ip.find(':') == std::string::npos ? source.ip4 : source.ip6;
+    if (first.empty()) first = ip;
+  }
+  if (const json served = port->value("fastpath_port", json()); served.is_number_unsigned()) {
+    return trace_in_fast_path(session, "", std::to_string(served.get<unsigned>()),
+                              complete_flow(options.flow, source));
+  }
   if (!port->contains("ofport") || (*port)["ofport"].is_null()) {
     return invalid(fmt::format("port {} has no OpenFlow port to trace from: {} (ml2ctl explain {} tells more)",
                                options.port, port->value("reason", "it is not plugged"), options.port));
@@ -53,13 +63,7 @@ Status trace(Session& session, const TraceOptions& options) {
     if (!status) return forward_error(status);
     socket = vswitchd_socket(status->value("ovs_rundir", "/var/run/openvswitch"));
   }
-  TraceSource source{.ofport = std::to_string((*port)["ofport"].get<unsigned>()),
-                     .mac = port->value("mac_address", "")};
-  for (const json& address : port->value("fixed_ips", json::array())) {
-    const auto ip = address.get<std::string>();
-    std::string& first = ip.find(':') == std::string::npos ? source.ip4 : source.ip6;
-    if (first.empty()) first = ip;
-  }
+  source.ofport = std::to_string((*port)["ofport"].get<unsigned>());
   const std::string flow = complete_flow(options.flow, source);
   const std::string bridge = port->value("integration_bridge", "br-int");
   const auto answer =
@@ -86,7 +90,10 @@ Status trace(Session& session, const TraceOptions& options) {
 
 void add_trace_command(Command& top, Program& program) {
   add_command<TraceOptions>(
-      top, program, "trace", "Show which flows a packet from a port of this host would meet; no packet is sent",
+      top, program, "trace",
+      "Show which flows a packet from a port of this host would meet, or which decisions of the fast path if that "
+      "serves the "
+      "port; no packet is sent",
       [](Command& command, TraceOptions& options) {
         command.add_option("PORT", options.port, "Name, id, start of an id, or interface").required();
         command

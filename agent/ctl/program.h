@@ -35,6 +35,9 @@ void add_agent_commands(Command& top, Program& program);
 void add_explain_command(Command& top, Program& program);
 void add_trace_command(Command& top, Program& program);
 void add_sync_command(Command& top, Program& program);
+// commands_fastpath.cc: what would become of a frame (see frame.h) from that port of the fast path, printed.
+Status trace_in_fast_path(Session& session, const std::string& socket, const std::string& port,
+                          const std::string& description);
 void add_fastpath_commands(Command& top, Program& program);
 void add_capture_command(Command& fastpath, Program& program);
 

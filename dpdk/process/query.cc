@@ -7,48 +7,12 @@
 #include "datapath/base/mac.h"
 #include "datapath/base/text.h"
 #include "dpdk/process/control.h"
+#include "dpdk/process/rows.h"
+#include "dpdk/process/trace.h"
 
 namespace ml2::fastpath {
 
 namespace {
-
-// Text as a JSON string. Bytes that are not printable ASCII come from devargs only, and are shown escaped.
-std::string in_quotes(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20 || byte > 0x7e) {
-      out += fmt::format("\\u{:04x}", byte);
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
-
-std::string mac_text(const std::uint8_t* bytes) {
-  std::array<std::uint8_t, 6> mac;
-  std::copy(bytes, bytes + 6, mac.begin());
-  return Mac(mac).to_string();
-}
-
-std::string ip_text(const std::uint8_t* bytes, bool ipv6) {
-  std::array<std::uint8_t, 16> all;
-  std::copy(bytes, bytes + 16, all.begin());
-  return ipv6 ? IpAddress::v6(all).to_string() : IpAddress::v4({all[0], all[1], all[2], all[3]}).to_string();
-}
-
-const char* kind_text(abi::PortKind kind) {
-  switch (kind) {
-    case abi::PortKind::Access: return "access";
-    case abi::PortKind::Tagged: return "tagged";
-    case abi::PortKind::Wire: return "wire";
-  }
-  return "unknown";
-}
 
 // Sums over all workers.
 class Sums {
@@ -190,84 +154,6 @@ Status fdb(ControlParts& parts, std::string_view argument, const EmitRow& emit) 
     emit(fmt::format("{{\"segment\":{},\"mac\":\"{}\",\"port\":{},\"vtep\":{},\"learned\":true,\"age\":{}}}",
                      record.segment, mac_text(record.mac), record.port, record.vtep, now - second));
   });
-  return {};
-}
-
-// Walks one described frame through the live tables, with counters of its own; nothing is sent.
-Status trace(ControlParts& parts, std::string_view argument, const EmitRow& emit) {
-  const auto words = text::split(argument, ' ');
-  const auto port = words.empty() ? std::nullopt : text::to_int(words[0]);
-  if (words.size() != 2 || !port || *port < 1 || *port >= static_cast<std::int64_t>(kMaxPorts) ||
-      words[1].size() % 2 != 0) {
-    return invalid("trace: expected a port's id and a frame in hexadecimal: trace 3 ffffffffffff...");
-  }
-  constexpr std::size_t kRoom = 256;
-  constexpr std::size_t kMaxFrame = 9700;
-  if (words[1].size() / 2 > kMaxFrame) return invalid(fmt::format("trace: a frame of at most {} bytes", kMaxFrame));
-  std::vector<std::uint8_t> memory(kRoom + words[1].size() / 2);
-  for (std::size_t i = 0; i < words[1].size() / 2; ++i) {
-    const char* at = words[1].data() + 2 * i;
-    const auto [end, error] = std::from_chars(at, at + 2, memory[kRoom + i], 16);
-    if (error != std::errc() || end != at + 2) return invalid("trace: the frame is not hexadecimal");
-  }
-  struct Tracer : Sink {
-    std::vector<std::vector<std::uint8_t>> copies;
-    const EmitRow* emit = nullptr;
-    static void tell(const EmitRow& emit, const Frame& frame) {
-      if (frame.dropped) {
-        emit(fmt::format("{{\"step\":\"drop\",\"reason\":\"{}\",\"meaning\":{}}}",
-                         kDropNames[static_cast<std::size_t>(frame.drop)],
-                         in_quotes(kDropSentences[static_cast<std::size_t>(frame.drop)])));
-        return;
-      }
-      std::string hex;
-      for (std::uint32_t i = 0; i < frame.length; ++i) hex += fmt::format("{:02x}", frame.data[i]);
-      emit(fmt::format("{{\"step\":\"send\",\"port\":{},\"length\":{},\"frame\":\"{}\"}}", frame.port, frame.length,
-                       hex));
-    }
-  } tracer;
-  tracer.emit = &emit;
-  tracer.copy = [](Sink* sink, const Frame& from, std::uint16_t, Frame* to) {
-    auto& copies = static_cast<Tracer*>(sink)->copies;
-    copies.emplace_back(kRoom + from.length);
-    std::memcpy(copies.back().data() + kRoom, from.data, from.length);
-    to->start(copies.back().data() + kRoom, from.length, kRoom, nullptr);
-    return true;
-  };
-  tracer.allocate = [](Sink* sink, std::uint32_t length, std::uint16_t, Frame* to) {
-    auto& copies = static_cast<Tracer*>(sink)->copies;
-    copies.emplace_back(kRoom + length);
-    to->start(copies.back().data() + kRoom, length, kRoom, nullptr);
-    return true;
-  };
-  tracer.learn = [](Sink*, std::uint64_t, std::uint32_t, bool) { return false; };
-  tracer.now_ms = [](Sink*) { return std::uint64_t{1000000}; };
-  tracer.send = [](Sink* sink, const Frame& frame) { Tracer::tell(*static_cast<Tracer*>(sink)->emit, frame); };
-
-  const auto in = static_cast<PortIndex>(*port);
-  const auto counters = std::make_unique<Counters>();
-  Frame frame;
-  frame.start(memory.data() + kRoom, static_cast<std::uint32_t>(memory.size() - kRoom), kRoom, nullptr);
-  emit(fmt::format("{{\"step\":\"receive\",\"port\":{},\"length\":{}}}", in, frame.length));
-  Walk walk{&parts.program->tables(), counters.get(), &tracer};
-  // The stages' decisions are read off the counters afterwards; copies are told as they are sent, so they come after a mark.
-  std::vector<std::string> copies;
-  const EmitRow collect = [&copies](const std::string& row) { copies.push_back(row); };
-  tracer.emit = &collect;
-  parts.walk(walk, in, &frame, 1);
-  for (const auto& [id, vtep] : parts.program->vteps())
-    if (counters->from_vteps[parts.program->output_of_vtep(id)].packets != 0)
-      emit(fmt::format("{{\"step\":\"decapsulate\",\"vtep\":{},\"remote\":\"{}\"}}", id,
-                       ip_text(vtep.remote, vtep.ipv6 != 0)));
-  for (const auto& [id, segment] : parts.program->segments())
-    if (counters->segments[id].packets != 0)
-      emit(fmt::format("{{\"step\":\"segment\",\"segment\":{},\"vni\":{}}}", id, segment.vni));
-  if (counters->ports[in].answered != 0)
-    emit("{\"step\":\"answer\",\"meaning\":\"ARP or neighbour discovery, in place\"}");
-  if (counters->ports[in].exception != 0) emit("{\"step\":\"exception\",\"meaning\":\"not ours: to the other end\"}");
-  if (!copies.empty()) emit(fmt::format("{{\"step\":\"flood\",\"copies\":{}}}", copies.size() + 1));
-  for (const std::string& row : copies) emit(row);
-  Tracer::tell(emit, frame);
   return {};
 }
 

@@ -108,6 +108,8 @@ class Program {
   }  // segment 0: none
   [[nodiscard]] OutputIndex output_of_attachment(std::uint16_t port, std::uint16_t segment) const;
   [[nodiscard]] OutputIndex output_of_vtep(std::uint16_t vtep) const;
+  // Of the FDB, configured or learned: whatever the walk would find.
+  [[nodiscard]] std::optional<abi::Fdb> find_fdb(std::uint16_t segment, const std::uint8_t* mac) const;
   // Visits the configured entries of the FDB; `visit` answers false to stop.
   void for_each_fdb(const std::function<bool(const abi::Fdb&)>& visit);
   // Learning (segments with learn_age). `key` and `origin` as Sink::learn tells them; `second` of any clock that goes on.

@@ -48,6 +48,17 @@ abi::Fdb Program::fdb_record(std::uint64_t key, std::uint32_t value) const {
   return record;
 }
 
+std::optional<abi::Fdb> Program::find_fdb(std::uint16_t segment, const std::uint8_t* mac) const {
+  const std::uint64_t key = fdb_key(mac_of(mac), segment);
+  const auto value = fdb_.find(key);
+  if (!value || !segments_.contains(segment)) return std::nullopt;
+  const FdbValue found = unpack(*value);
+  // An entry of an output that has gone meanwhile is forgotten, and swept when there is time.
+  if (found.segment_sequence != segment_sequence_[segment] || found.output_sequence != output_sequence_[found.output])
+    return std::nullopt;
+  return fdb_record(key, *value);
+}
+
 bool Program::remove_fdb(std::uint64_t key) {
   const auto value = fdb_.find(key);
   if (!value || learned_.contains(key)) return false;  // what was learned is no record

@@ -238,7 +238,14 @@ class FastPathKernelPeer(FastPathCase):
         self.assertEqual(len(ask("fdb", "--segment", "5")), 3)
         frame = bytes.fromhex((REMOTE + VM).replace(":", "")) + b"\x08\x00\x45" + bytes(11) + bytes([10, 0, 0, 1]) + bytes(30)
         steps = ask("trace", "1", frame.hex())
-        self.assertEqual([row["step"] for row in steps], ["receive", "segment", "send"])
+        self.assertEqual([row["step"] for row in steps], ["receive", "segment", "anti-spoofing", "fdb", "encapsulate", "send"])
+        self.assertEqual((steps[3]["vtep"], steps[4]["remote"]), (7, "192.0.2.2"))
+        # The same, described; and one that the port may not send.
+        words = f"udp,dl_src={VM},dl_dst={REMOTE},nw_dst=10.0.0.3,nw_src="
+        self.assertEqual([row["step"] for row in ask("trace", "1", words + "10.0.0.1")], [row["step"] for row in steps])
+        self.assertEqual([row.get("reason", row["step"]) for row in ask("trace", "1", words + "10.0.0.9")], ["receive", "SpoofedIpv4"])
+        self.assertEqual([row["meaning"] for row in ask("trace", "1", f"udp,dl_src={VM},dl_dst=fa:16:3e:99:99:99,nw_src=10.0.0.1")
+                          if row["step"] == "fdb"], ["not known: to all of the segment"])
         self.assertEqual((steps[-1]["port"], steps[-1]["length"]), (9, len(frame) + 50))
         wrong = run([ml2ctl, "fastpath", "trace", "1", "xyz", "--socket", self.fast_path.path], check=False)
         self.assertEqual((wrong.returncode, "hexadecimal" in wrong.stderr), (1, True), wrong.stderr)
