@@ -3,9 +3,12 @@
 //
 // Where in the walk: after classification of frames from a port with spoof_check; before anything is looked up or answered.
 // Threading: reads the port's immutable object.
-// Failure: says the reason for a drop; a header that is cut short is HeaderTruncated.
-// What it does not do: no security groups' rules; it does not look behind IPv6 extension headers other than
-//   hop-by-hop (which MLD has, RFC 3810 section 5): anything else with an unspecified source is refused.
+// Failure: says the reason for a drop; a header that is cut short is HeaderTruncated. Where neighbour discovery could hide
+//   from us and not from its receiver (RFC 7113 section 2) it is SpoofedNd: more extension headers than anybody needs, or
+//   more bytes of them than can be read here; a first fragment without the whole of them (RFC 7112); neighbour discovery in
+//   a fragment (RFC 6980).
+// What it does not do: no security groups' rules; it does not look into ESP, tunnels of the machine's own, or fragments
+//   behind the first: without the first they come to nothing.
 #pragma once
 
 #include <optional>
@@ -65,19 +68,58 @@ inline std::optional<Drop> check_arp(const Port& port, const Frame& frame, std::
   return std::nullopt;
 }
 
+// IPv6 extension headers with a header behind them (RFC 8200 section 4, RFC 4302): hop-by-hop options, routing, fragment,
+// authentication, destination options.
+inline constexpr std::uint64_t kExtensions = std::uint64_t{1} << 0U | std::uint64_t{1} << 43U |
+                                             std::uint64_t{1} << 44U | std::uint64_t{1} << 51U |
+                                             std::uint64_t{1} << 60U;
+// All of these, and destination options in both of their places (RFC 8200 section 4.1).
+inline constexpr unsigned kMostExtensions = 6;
+
+// What an IPv6 packet carries.
+struct Upper {
+  std::size_t at = wire::kIpv6Length;  // from the IPv6 header on
+  std::size_t end = 0;                 // of what can be read of the packet; what Ethernet pads is not of it
+  std::uint8_t protocol = 0;           // 44: a fragment behind the first
+  bool fragment = false;
+  bool partly = false;  // there is more of the packet than can be read here
+  // The receiver may have what is missing here.
+  [[nodiscard]] Drop cut_short() const { return fragment || partly ? Drop::SpoofedNd : Drop::HeaderTruncated; }
+};
+
+// Steps over the extension headers at `upper`.
+inline std::optional<Drop> step_over_extensions(const std::uint8_t* ip, Upper& upper) {
+  for (unsigned headers = 0; upper.protocol < 64 && (kExtensions >> upper.protocol & 1U) != 0; ++headers) {
+    if (headers == kMostExtensions) return Drop::SpoofedNd;
+    if (upper.at + 8 > upper.end) return upper.cut_short();
+    const std::uint8_t* header = ip + upper.at;
+    if (upper.protocol == 44) {
+      upper.fragment = true;
+      if ((wire::load16(header + 2) & 0xfff8U) != 0) return std::nullopt;
+      upper.at += 8;
+    } else if (upper.protocol == 51) {
+      upper.at += 8 + header[1] * std::size_t{4};  // of 4 bytes, less two
+    } else {
+      upper.at += 8 + header[1] * std::size_t{8};
+    }
+    upper.protocol = header[0];
+  }
+  return std::nullopt;
+}
+
 inline std::optional<Drop> check_ipv6(const Port& port, const Frame& frame, std::uint64_t mac) {
   const std::uint8_t* ip = frame.data + wire::kEthernetLength;
   if (frame.length < wire::kEthernetLength + wire::kIpv6Length) return Drop::HeaderTruncated;
-  const std::uint8_t* end = frame.data + frame.readable();
-  std::uint8_t next = ip[wire::kIpv6NextHeader];
-  const std::uint8_t* at = ip + wire::kIpv6Length;
-  if (next == 0) {  // hop-by-hop options
-    if (at + 8 > end) return Drop::HeaderTruncated;
-    next = at[0];
-    at += 8 + at[1] * std::size_t{8};
-  }
-  const bool icmp = next == wire::kProtocolIcmpv6;
-  if (icmp && at + 8 > end) return Drop::HeaderTruncated;
+  Upper upper;
+  upper.protocol = ip[wire::kIpv6NextHeader];
+  const std::size_t said = wire::kIpv6Length + wire::load16(ip + wire::kIpv6PayloadLength);
+  const std::size_t readable = frame.readable() - wire::kEthernetLength;
+  upper.partly = frame.scattered && said > readable;
+  upper.end = said < readable ? said : readable;
+  if (const auto refused = step_over_extensions(ip, upper)) return refused;
+  const std::uint8_t* at = ip + upper.at;
+  const bool icmp = upper.protocol == wire::kProtocolIcmpv6;
+  if (icmp && upper.at + 8 > upper.end) return upper.cut_short();
   const auto* source = ip + wire::kIpv6Source;
   const bool unspecified = (wire::load_raw<std::uint64_t>(source) | wire::load_raw<std::uint64_t>(source + 8)) == 0;
   if (unspecified) {
@@ -87,9 +129,11 @@ inline std::optional<Drop> check_ipv6(const Port& port, const Frame& frame, std:
   } else if (!allowed_ipv6(port, mac, source)) {
     return Drop::SpoofedIpv6;
   }
-  if (icmp && at[0] == 134) return Drop::SpoofedNd;  // a router advertisement
-  if (icmp && at[0] == 136) {                        // neighbour advertisement: its target is one's own
-    if (at + 24 > end) return Drop::HeaderTruncated;
+  if (!icmp || at[0] < 133 || at[0] > 137) return std::nullopt;
+  // Neighbour discovery (RFC 4861 section 4): 134 is a router advertisement.
+  if (upper.fragment || at[0] == 134) return Drop::SpoofedNd;
+  if (at[0] == 136) {  // neighbour advertisement: its target is one's own
+    if (upper.at + 24 > upper.end) return upper.cut_short();
     if (!allowed_ipv6(port, mac, at + 8)) return Drop::SpoofedNd;
   }
   return std::nullopt;

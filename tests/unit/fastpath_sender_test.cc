@@ -66,6 +66,126 @@ TEST_P(SenderTest, AMachineSendsOnlyAsItself) {
   expect_drop(1, ipv6("2001:db8:1::1", 134, "::"), Drop::SpoofedNd);
 }
 
+// An IPv6 packet of kVm1's: extension headers, each `{its number, its bytes}` without the next header's number, and `payload`.
+struct Extension {
+  std::uint8_t number;
+  Bytes rest;
+};
+Bytes ipv6_packet(const std::vector<Extension>& extensions, std::uint8_t protocol, const Bytes& payload,
+                  const char* source = "2001:db8:1::1") {
+  Bytes frame(14 + 40);
+  set_mac(frame.data(), kVm2);
+  set_mac(frame.data() + 6, kVm1);
+  wire::store16(frame.data() + 12, wire::kTypeIpv6);
+  frame[14] = 0x60;
+  frame[21] = 255;
+  set_ip(frame.data() + 22, source);
+  set_ip(frame.data() + 38, "2001:db8:1::2");
+  std::size_t next = 20;
+  for (const Extension& extension : extensions) {
+    frame[next] = extension.number;
+    next = frame.size();
+    frame.push_back(0);
+    frame.insert(frame.end(), extension.rest.begin(), extension.rest.end());
+  }
+  frame[next] = protocol;
+  frame.insert(frame.end(), payload.begin(), payload.end());
+  wire::store16(frame.data() + 18, static_cast<std::uint16_t>(frame.size() - 54));
+  return frame;
+}
+Bytes icmpv6(std::uint8_t type, const char* target = "::") {
+  Bytes payload(24);
+  payload[0] = type;
+  set_ip(payload.data() + 8, target);
+  return payload;
+}
+const Extension kHopByHop{0, {0, 1, 4, 0, 0, 0, 0}};
+const Extension kRouting{43, {0, 4, 0, 0, 0, 0, 0}};
+const Extension kDestination{60, {1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}};  // of 16 bytes
+const Extension kAuthentication{51, {1, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1}};            // of 12 bytes
+const Extension kAtomic{44, {0, 0, 0, 0, 0, 0, 1}};
+const Extension kFirst{44, {0, 0, 1, 0, 0, 0, 1}};
+const Extension kLater{44, {0, 0, 8, 0, 0, 0, 1}};
+
+class ExtensionTest : public WalkTest {
+ protected:
+  void SetUp() override {
+    WalkTest::SetUp();
+    batch_.ports.put[0].spoof_check = 1;
+    batch_.allowed.put = {allowed(1, kVm1, "10.0.0.1", 32), allowed(1, kVm1, "2001:db8:1::1", 128)};
+    apply();
+  }
+  void expect_passes(const Bytes& frame) {
+    const Out out = rig_.one(1, frame);
+    EXPECT_FALSE(out.dropped) << kDropNames[static_cast<int>(out.drop)];
+    EXPECT_EQ(out.port, 2);
+    EXPECT_EQ(out.bytes, frame);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Isa, ExtensionTest, testing::ValuesIn(supported_isas()),
+                         [](const auto& one) { return to_string(one.param); });
+
+TEST_P(ExtensionTest, NeighbourDiscoveryDoesNotHideBehindThem) {
+  const Bytes foreign = icmpv6(136, "2001:db8:1::2");
+  const std::vector<std::vector<Extension>> chains = {
+      {kDestination},         {kRouting},        {kHopByHop},
+      {kHopByHop, kHopByHop}, {kAuthentication}, {kHopByHop, kDestination, kRouting, kAuthentication, kDestination}};
+  for (const auto& chain : chains) {
+    SCOPED_TRACE(chain.size());
+    expect_drop(1, ipv6_packet(chain, 58, foreign), Drop::SpoofedNd);
+    expect_drop(1, ipv6_packet(chain, 58, icmpv6(134)), Drop::SpoofedNd);
+    expect_drop(1, ipv6_packet(chain, 58, icmpv6(134), "fe80::f816:3eff:fe00:1"), Drop::SpoofedNd);
+    // One's own, and what is no neighbour discovery.
+    expect_passes(ipv6_packet(chain, 58, icmpv6(136, "2001:db8:1::1")));
+    expect_passes(ipv6_packet(chain, 58, icmpv6(135, "2001:db8:1::2")));
+    expect_passes(ipv6_packet(chain, 58, icmpv6(128)));
+    expect_passes(ipv6_packet(chain, 17, Bytes(30)));
+    expect_passes(ipv6_packet(chain, 59, {}));
+    expect_drop(1, ipv6_packet(chain, 17, Bytes(30), "2001:db8:1::2"), Drop::SpoofedIpv6);
+    // An MLD report has no source yet; a datagram has one.
+    EXPECT_FALSE(rig_.one(1, ipv6_packet(chain, 58, icmpv6(143), "::")).dropped);
+    expect_drop(1, ipv6_packet(chain, 17, Bytes(30), "::"), Drop::SpoofedIpv6);
+  }
+  // More of them than the standard has uses for.
+  expect_drop(1, ipv6_packet(std::vector<Extension>(7, kDestination), 17, Bytes(30)), Drop::SpoofedNd);
+}
+
+TEST_P(ExtensionTest, NeighbourDiscoveryIsNotFragmented) {
+  for (const Extension& fragment : {kAtomic, kFirst}) {
+    for (const auto& chain : {std::vector<Extension>{fragment}, std::vector<Extension>{kDestination, fragment},
+                              std::vector<Extension>{fragment, kDestination}}) {
+      for (std::uint8_t type = 133; type <= 137; ++type)
+        expect_drop(1, ipv6_packet(chain, 58, icmpv6(type, "2001:db8:1::1")), Drop::SpoofedNd);
+      expect_passes(ipv6_packet(chain, 58, icmpv6(128)));
+      expect_passes(ipv6_packet(chain, 17, Bytes(30)));
+    }
+  }
+  expect_passes(ipv6_packet({kLater}, 58, icmpv6(136, "2001:db8:1::2")));  // the middle of something
+  // A first fragment that leaves the type to the next one, with a harmless one in what Ethernet pads.
+  Bytes padded = ipv6_packet({kFirst, kDestination}, 58, {});
+  const Bytes harmless = icmpv6(128);
+  padded.insert(padded.end(), harmless.begin(), harmless.end());
+  expect_drop(1, padded, Drop::SpoofedNd);
+  expect_drop(1, ipv6_packet({kFirst, {60, {9, 0, 0, 0, 0, 0, 0}}}, 58, {}), Drop::SpoofedNd);
+}
+
+TEST_P(ExtensionTest, WhatCannotBeReadIsRefused) {
+  // The frame ends within a header: for its receiver, too.
+  expect_drop(1, ipv6_packet({{60, {9, 0, 0, 0, 0, 0, 0}}}, 58, icmpv6(128)), Drop::HeaderTruncated);
+  expect_drop(1, ipv6_packet({{60, {0, 0}}}, 58, {}), Drop::HeaderTruncated);
+  // In pieces of memory, of which the walk sees the first, and the advertisement is in the second.
+  Bytes options(263);
+  options[0] = 32;
+  const Bytes frame = ipv6_packet({{60, options}}, 58, icmpv6(136, "2001:db8:1::2"));
+  const auto out = rig_.run_work(1, {{.bytes = frame, .first_piece = 256}});
+  ASSERT_EQ(out.size(), 1U);
+  EXPECT_TRUE(out[0].dropped);
+  EXPECT_EQ(rig_.drops(1, Drop::SpoofedNd), 1U);
+  // In one piece it is seen.
+  expect_drop(1, frame, Drop::SpoofedNd);
+  expect_passes(ipv6_packet({{60, options}}, 58, icmpv6(136, "2001:db8:1::1")));
+}
+
 TEST_P(SenderTest, ArpAndNeighbourDiscoveryAreAnsweredInPlace) {
   batch_.segments.put[0].answer_neighbours = 1;
   abi::Neighbour four;
