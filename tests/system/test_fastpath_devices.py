@@ -12,12 +12,20 @@ import unittest
 
 from fastpath import PROGRAM, attachment, fdb, port, segment
 from fastpath_case import FastPathCase
+from netns import Capture
 from processes import run, wait_until
 
 ML2CTL = os.path.join(os.path.dirname(PROGRAM), "ml2ctl")
 HW = {1: "fa:16:3e:00:00:01", 2: "fa:16:3e:00:00:02", 3: "fa:16:3e:00:00:03"}
 # An untagged frame is IPv4 from machine 1; this one has a tag, which an access port does not take.
 TAGGED_FRAME = "ffffffffffff" + HW[1].replace(":", "") + "81000007" + "0800" + "45" + "00" * 60
+
+
+# Prints what a UDP socket at an address of the host's gets within a second.
+LISTEN = ("import socket, sys; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind((sys.argv[1], 9)); s.settimeout(1)\n"
+          "print('listens', flush=True)\n"
+          "try: print('got', s.recv(100))\n"
+          "except TimeoutError: print('nothing')")
 
 
 class FastPathDevices(FastPathCase):
@@ -86,6 +94,51 @@ class FastPathDevices(FastPathCase):
             self.spaces[f"vm{number}"].run("ip", "link", "set", "eth0", "arp", "off")
             self.addCleanup(self.spaces[f"vm{number}"].run, "ip", "link", "set", "eth0", "arp", "on")
         wait_until(lambda: not self.learned(), 10, "nobody is heard")
+
+    def test_a_machine_does_not_reach_the_host(self):
+        """The host routes, its own address is on another device, and the machine knows where to send to."""
+        fp = self.spaces["fp"]
+        fp.run("ip", "link", "add", "under", "type", "veth", "peer", "name", "far")
+        self.addCleanup(fp.run, "ip", "link", "del", "under")
+        for end in ("under", "far"):
+            fp.run("ip", "link", "set", end, "up")
+        fp.run("ip", "addr", "add", "192.0.2.1/24", "dev", "under")
+        fp.run("ip", "route", "add", "default", "via", "192.0.2.254")
+        fp.run("ip", "neigh", "replace", "192.0.2.254", "lladdr", "02:00:00:00:00:fe", "dev", "under")
+        for number in (1, 2):
+            self.assertEqual([fp.run("cat", f"/proc/sys/net/ipv4/conf/dev{number}/{key}").stdout.strip()
+                              for key in ("rp_filter", "arp_ignore", "forwarding")], ["1", "8", "0"])
+            machine = self.spaces[f"vm{number}"]
+            for target in ("192.0.2.1", "198.51.100.9"):
+                machine.run("ip", "route", "add", target, "dev", "eth0")
+                self.addCleanup(machine.run, "ip", "route", "del", target)
+
+        def set_all(**values):
+            for key, value in values.items():
+                before = fp.run("cat", f"/proc/sys/net/ipv4/{key}").stdout.strip()
+                fp.write_sysctl("ipv4/" + key, value)
+                self.addCleanup(fp.write_sysctl, "ipv4/" + key, before)
+        # Somebody takes the first of them back on every device; then another lets the host route, which is the third.
+        set_all(**{f"conf/{device}/rp_filter": 0 for device in ("all", "dev1", "dev2")})
+        for number in (1, 2):
+            machine = self.spaces[f"vm{number}"]
+            self.assertEqual(machine.ping("192.0.2.1", count=1, options=("-W", "0.5")).received, 0)
+            self.assertNotIn("lladdr", machine.run("ip", "neigh", "show", "192.0.2.1").stdout, "the host does not answer ARP")
+        set_all(**{f"conf/{device}/rp_filter": 1 for device in ("dev1", "dev2")}, ip_forward=1)
+        for number in (1, 2):
+            machine = self.spaces[f"vm{number}"]
+            mac = fp.run("cat", f"/sys/class/net/dev{number}/address").stdout.strip()
+            for target in ("192.0.2.1", "198.51.100.9"):
+                machine.run("ip", "neigh", "replace", target, "lladdr", mac, "dev", "eth0")
+            routed = Capture(fp, "under", f"host 10.0.0.{number}")
+            with subprocess.Popen(fp.wrap(sys.executable, "-c", LISTEN, "192.0.2.1"), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, text=True) as listener:
+                self.assertEqual(listener.stdout.readline(), "listens\n")
+                for target in ("192.0.2.1", "198.51.100.9"):
+                    machine.run(sys.executable, "-c", "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM)"
+                                f".sendto(b'past the fast path', ('{target}', 9))")
+                self.assertEqual(listener.communicate(timeout=20)[0], "nothing\n")
+            self.assertEqual(routed.lines(), [])
 
     def capture(self, *arguments):
         return subprocess.Popen([ML2CTL, "fastpath", "capture", "--socket", self.fast_path.path, *arguments],
