@@ -168,6 +168,9 @@ Status Devices::start(const abi::Port& port, std::uint16_t ethdev, Opened& opene
   }
   int code = rte_eth_dev_configure(ethdev, static_cast<std::uint16_t>(opened.queues), transmit, &conf);
   if (code != 0) return failed("it cannot be configured", code);
+  if (vhost) {
+    if (auto withheld = withhold_udp_segments(port.devargs); !withheld) return withheld;
+  }
   std::uint16_t received = kDescriptors;
   std::uint16_t sent = kDescriptors;
   code = rte_eth_dev_adjust_nb_rx_tx_desc(ethdev, &received, &sent);
@@ -213,6 +216,13 @@ void Devices::tell() {
     opened.up = link.link_status != 0;
     log::info("fastpath", "port {}: {} is {}, {} transmit queues", id, opened.name, opened.up ? "up" : "down",
               load_shared(opened.device->transmit_queues));
+    if (opened.up && opened.followed->vhost && vhost_sends_udp_segments(opened.device->ethdev)) {
+      log::warn("fastpath",
+                "port {}: the machine behind {} leaves long UDP datagrams to us, which are dropped (BadOffload): it "
+                "connected "
+                "while the socket was opened; power it off and on, or switch UDP fragmentation offload off in it",
+                id, opened.name);
+    }
   }
 }
 

@@ -24,6 +24,8 @@ namespace {
 constexpr unsigned kGuestChecksum = 1;
 constexpr unsigned kGuestTso4 = 7;
 constexpr unsigned kGuestTso6 = 8;
+constexpr unsigned kGuestUfo = 10;
+constexpr unsigned kHostUfo = 14;
 
 }  // namespace
 
@@ -60,6 +62,19 @@ Status ready_socket(const std::string& devargs) {
   }
   if (errno == ECONNREFUSED) ::unlink(path.c_str());
   return {};
+}
+
+Status withhold_udp_segments(const std::string& devargs) {
+  const std::string path = device_argument(devargs, "iface");
+  const std::uint64_t features = std::uint64_t{1} << kGuestUfo | std::uint64_t{1} << kHostUfo;
+  if (rte_vhost_driver_disable_features(path.c_str(), features) == 0) return {};
+  return transient(fmt::format("what socket {} offers a machine cannot be changed", text::printable(path)));
+}
+
+bool vhost_sends_udp_segments(std::uint16_t ethdev) {
+  std::uint64_t features = 0;
+  const int vid = rte_eth_vhost_get_vid_from_port_id(ethdev);
+  return vid >= 0 && rte_vhost_get_negotiated_features(vid, &features) == 0 && (features >> kHostUfo & 1U) != 0;
 }
 
 std::uint8_t vhost_takes(std::uint16_t ethdev) {

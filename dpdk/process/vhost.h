@@ -5,6 +5,8 @@
 // Where in the walk: beside it: Devices asks when it opens a port and whenever DPDK tells of a change.
 // Threading: ready_socket() on the control thread; the rest on DPDK's vhost thread too.
 // Failure: a socket path that something else uses is a sentence; a machine that is away has no offloads and no queues.
+//   net_vhost opens the socket within rte_eth_dev_configure(), before anybody can say what it is to offer: a machine that asks
+//   in the few microseconds until withhold_udp_segments() may agree to what the walk does not do, which is a warning.
 // What it does not do: no reconnecting of its own: in client mode DPDK tries again until the socket is there.
 #pragma once
 
@@ -20,6 +22,13 @@ namespace ml2::fastpath {
 [[nodiscard]] std::string device_argument(const std::string& devargs, const std::string& key);
 // In server mode: takes away a socket that nobody serves any more (ours, of a process that was killed).
 [[nodiscard]] Status ready_socket(const std::string& devargs);
+
+// DPDK's vhost offers UDP datagrams that are longer than a packet (UFO), which the walk drops (finish.h); a machine that is
+// not offered it cuts them itself. To be called right after rte_eth_dev_configure(), which begins to offer. ECN of long TCP
+// frames stays offered: finish.h cuts those as RFC 3168 says.
+[[nodiscard]] Status withhold_udp_segments(const std::string& devargs);
+// The machine asked before that, and sends them.
+[[nodiscard]] bool vhost_sends_udp_segments(std::uint16_t ethdev);
 
 // What the machine behind it takes of frames from us, as bits of Takes (dpdk/walk/offload.h).
 [[nodiscard]] std::uint8_t vhost_takes(std::uint16_t ethdev);

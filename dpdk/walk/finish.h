@@ -5,7 +5,8 @@
 // Where in the walk: egress.h asks before it puts a tag or an outer header on; ingress.h for frames of an exception path.
 // Threading: the worker's own frames.
 // Failure: BadOffload, TooLong, NoBuffer, Scattered.
-// What it does not do: no cutting of UDP (fragments of datagrams that are longer than a packet): BadOffload. Between two ports
+// What it does not do: no cutting of UDP (fragments of datagrams that are longer than a packet): machines are not offered it
+//   (process/vhost.h), and what comes all the same is BadOffload. Between two ports
 //   that both take it nothing is done: the frame goes on with its work, and the process says so to the device.
 #pragma once
 

@@ -5,6 +5,7 @@ Skipped where ml2-fastpath was not built. Uses ordinary pages.
 """
 import os
 import signal
+import socket
 import stat
 import subprocess
 import tempfile
@@ -14,7 +15,7 @@ import unittest
 from fastpath import TAGGED, attachment, fdb, flood, port, segment, vtep
 from fastpath_case import FastPathCase, iperf
 from processes import wait_until
-from virtio import GUEST, Guest
+from virtio import GUEST, Guest, offered_features
 
 OURS, NEXT_HOP, REMOTE = "02:00:00:00:00:01", "02:00:00:00:00:02", "fa:16:3e:00:00:10"
 HW = {1: "fa:16:3e:00:00:01", 2: "fa:16:3e:00:00:02", 3: "fa:16:3e:00:00:03"}
@@ -132,6 +133,25 @@ class FastPathVhost(FastPathCase):
 
     def test_sockets_are_for_owner_and_group(self):
         self.assertEqual(stat.S_IMODE(os.stat(self.sockets[1]).st_mode), 0o660)
+
+    def test_udp_segmentation_is_not_offered(self):
+        """In both modes."""
+        checksum, guest_ufo, tso4, ecn, ufo = 0, 10, 11, 13, 14
+        path = os.path.join(self.directory.name, "vhu5")
+        self.device[5], HW[5] = f"net_vhost5,iface={path},client=1,tso=1", "fa:16:3e:00:00:05"
+        self.addCleanup(self.apply)
+        self.addCleanup(self.device.pop, 5)
+        self.addCleanup(HW.pop, 5)
+        self.apply(numbers=(1, 2, 3, 5))
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.settimeout(30)  # the fast path tries again every second
+            listener.bind(path)
+            listener.listen(1)
+            asked = offered_features(listener.accept()[0])
+        there = socket.socket(socket.AF_UNIX)
+        there.connect(self.sockets[1])
+        for features in (asked, offered_features(there)):
+            self.assertEqual(features & {checksum, guest_ufo, tso4, ecn, ufo}, {checksum, tso4, ecn})
 
     def test_both_queues_are_polled(self):
         self.reaches("vm2", "10.0.0.1")

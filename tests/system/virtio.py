@@ -4,12 +4,24 @@ Where it stands: on netns.py, for the fast path's tests. Failure: AssertionError
 """
 import os
 import signal
+import socket
+import struct
 import subprocess
 
 from fastpath import PROGRAM
 from processes import wait_until
 
 GUEST = os.path.join(os.path.dirname(PROGRAM), "virtio_guest")
+
+
+def offered_features(there):
+    """What a machine is offered (VHOST_USER_GET_FEATURES of the vhost-user protocol): a set of bits of virtio 1.1."""
+    with there:
+        there.settimeout(10)
+        there.sendall(struct.pack("=III", 1, 1, 0))
+        answer = there.recv(20, socket.MSG_WAITALL)
+    features = struct.unpack("=IIIQ", answer)[3]
+    return {bit for bit in range(64) if features >> bit & 1}
 
 
 class Guest:
