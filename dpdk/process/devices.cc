@@ -16,6 +16,7 @@ namespace ml2::fastpath {
 namespace {
 
 constexpr std::uint16_t kDescriptors = 1024;
+constexpr unsigned kMost = RTE_MAX_ETHPORTS;
 constexpr std::uint64_t kSendChecksums = RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
 constexpr std::uint64_t kReceiveChecksums = RTE_ETH_RX_OFFLOAD_TCP_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM;
 // What tunnel TSO needs beside itself: the NIC writes the outer lengths and sums of every segment.
@@ -66,6 +67,10 @@ Devices::~Devices() {
   while (!opened_.empty()) close(opened_.begin()->first);
 }
 
+std::string Devices::count_members() {
+  return fmt::format("\"devices\":{},\"max_devices\":{}", rte_eth_dev_count_total(), kMost);
+}
+
 void Devices::remove(std::uint16_t ethdev) {
   rte_eth_dev_info info{};
   rte_device* device = rte_eth_dev_info_get(ethdev, &info) == 0 ? info.device : nullptr;
@@ -82,6 +87,15 @@ Status Devices::open(const abi::Port& port) {
   opened.name = device_name(devargs);
   for (const auto& [id, other] : opened_)
     if (other.name == opened.name) return conflict(fmt::format("device {} is port {}'s", shown, id));
+  // The drivers say "cannot allocate memory" of that, or worse.
+  if (rte_eth_dev_count_total() >= kMost) {
+    return transient(
+        fmt::format("device {} cannot be opened: this DPDK has room for {} devices (RTE_MAX_ETHPORTS), and all are "
+                    "taken; leave other "
+                    "ports to Open vSwitch, put machines on another host, or build DPDK with -Dmax_ethports=, and "
+                    "ml2-fastpath with it",
+                    shown, kMost));
+  }
   if (is_vhost(devargs)) {
     if (auto ready = ready_socket(devargs); !ready) return ready;
   }

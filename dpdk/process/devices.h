@@ -65,6 +65,8 @@ class Devices final : public PortDevices {
   void tell();
   // What `ports` shows of a device, as members of a JSON object.
   [[nodiscard]] std::string members(std::uint16_t id) const;
+  // And `show` of all: how many there are, and how many this DPDK has room for.
+  [[nodiscard]] static std::string count_members();
   [[nodiscard]] const std::map<std::uint16_t, Opened>& opened() const { return opened_; }
 
  private:

@@ -89,8 +89,9 @@ int run(const Options& options, Isa isa, const NotifySocket& service) {
     for (std::size_t i = 0; i < workers.size(); ++i)
       threads += fmt::format("{}{{\"core\":{},\"thread\":{},\"queues\":{}}}", i == 0 ? "" : ",", options.cores[i],
                              workers[i]->thread_id(), workers[i]->queues().size());
-    return fmt::format("\"version\":\"{}\",\"pid\":{},\"isa\":\"{}\",\"free_buffers\":{},\"workers\":[{}]",
-                       ML2_VERSION, ::getpid(), to_string(isa), rte_mempool_avail_count(shared.buffers), threads);
+    return fmt::format("\"version\":\"{}\",\"pid\":{},\"isa\":\"{}\",\"free_buffers\":{},{},\"workers\":[{}]",
+                       ML2_VERSION, ::getpid(), to_string(isa), rte_mempool_avail_count(shared.buffers),
+                       Devices::count_members(), threads);
   };
   parts.port_members = [&devices](std::uint16_t id) { return devices.members(id); };
   parts.counters = [&workers] {

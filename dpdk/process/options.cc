@@ -75,6 +75,11 @@ std::vector<ManSection> man_sections() {
        "shares them with the kernel (mlx5) stay bound to it. Which NICs may be touched is said by \\-\\-pci and by "
        "the "
        "devices that [fastpath] names.\n"},
+      {"DEVICES",
+       "Each port is a device of DPDK's, and so is each end of a tunnel or of a physical network. Debian's DPDK has "
+       "room for 32 in all (RTE_MAX_ETHPORTS): what is over that is refused, and ml2ctl status says so.\n"
+       ".B ml2ctl fastpath show\nhas their number (devices, max_devices). More than that needs a DPDK built with "
+       "\\-Dmax_ethports=NUMBER, and ml2\\-fastpath built with it.\n"},
       {"DRIVERS",
        "Those of Debian's DPDK are loaded by themselves. Another one is named by \\-\\-driver, once for each. What "
        "is in "

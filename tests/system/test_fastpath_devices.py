@@ -202,6 +202,23 @@ class FastPathDevices(FastPathCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("ip=10.0.0: an address was expected", done.stderr)
 
+    def test_more_devices_than_dpdk_has_room_for(self):
+        client = self.fast_path.client
+        room = lambda: {key: client.query("show")[0][key] for key in ("devices", "max_devices")}
+        before = room()
+        self.assertEqual(before["devices"], 3)
+        more = [port(100 + number, f"net_null{100 + number},no-rx=1") for number in range(before["max_devices"] - 3 + 1)]
+        self.addCleanup(lambda: client.apply(full=False, generation=5, remove={"port": more}))
+        refused = client.apply(full=False, generation=2, put={"port": more})["refused"]
+        self.assertEqual(len(refused), 1, refused)
+        self.assertIn(f"this DPDK has room for {before['max_devices']} devices (RTE_MAX_ETHPORTS), and all are taken; leave", refused[0])
+        self.assertEqual(room(), {**before, "devices": before["max_devices"]})
+        shown = run([ML2CTL, "fastpath", "show", "--socket", self.fast_path.path]).stdout
+        self.assertRegex(shown, rf"(?m)^\| devices +\| {before['max_devices']} ")
+        # One that is free again is the next one's.
+        client.apply(full=False, generation=3, remove={"port": more[:1]})
+        self.assertEqual(client.apply(full=False, generation=4, put={"port": more[-1:]})["refused"], [])
+
     def test_stats_are_the_sum_of_the_ports(self):
         ask = lambda word: json.loads(run([ML2CTL, "--format", "json", "fastpath", word, "--socket", self.fast_path.path]).stdout)
         self.meet(1, 2)
