@@ -113,7 +113,8 @@ void add_fastpath_commands(Command& top, Program& program) {
             {"Dropped", "dropped"},
             {"Answered", "answered"},
             {"Exception", "exception"}});
-  add_list(parent, program, "drops", "List why frames were dropped, by the port that they came from",
+  add_list(parent, program, "drops",
+           "List why frames were dropped, by the port that they came from; PortOff: that they should have left by",
            {{"Port", "port"}, {"Reason", "reason"}, {"Packets", "packets"}, {"Meaning", "meaning"}});
   add_list(
       parent, program, "fdb", "List the FDB",

@@ -4,11 +4,12 @@
 //   works only from a second process that shares memory with this one (--in-memory has none), has no filter by segment, and
 //   does not know why a frame was dropped. So workers copy what matches into buffers, the control thread makes rows of them,
 //   and ml2ctl writes the pcapng file.
-// Where in the walk: before it (frames in, with what became of them) and behind it (frames out).
+// Where in the walk: before it (frames in, with what became of them) and behind it (frames out, with what a device did not take).
+//   A copy that a flood could not make, or had to drop, is a row of its own, as of the port that the frame came from.
 // Threading: a Filter does not change while workers have it; CaptureSource is the control thread's.
 // Failure: a word that is not known or a value that does not fit is a sentence. When buffers are short frames are lost to the
 //   capture, not to their receivers, and counted.
-// What it does not do: one capture at a time. Frames that a full device refused are among those sent.
+// What it does not do: one capture at a time.
 #pragma once
 
 #include <cstdint>

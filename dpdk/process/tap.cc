@@ -42,6 +42,17 @@ capture::Captured* Tap::take(PortIndex port, capture::Direction direction, const
   return captured;
 }
 
+capture::Captured* Tap::take(PortIndex port, capture::Direction direction, const rte_mbuf* packet) const {
+  return take(port, direction, rte_pktmbuf_mtod(packet, const std::uint8_t*), packet->data_len, packet->pkt_len);
+}
+
+// Of nothing, nothing.
+void Tap::hand_over(capture::Captured* captured, Drop reason) const {
+  if (captured == nullptr) return;
+  captured->drop = static_cast<std::uint8_t>(reason);
+  hand_over(captured);
+}
+
 void Tap::hand_over(capture::Captured* captured) const {
   if (rte_ring_mp_enqueue(ring_, captured) == 0) return;
   rte_mempool_put(pool_, captured);
@@ -68,14 +79,27 @@ void Tap::after(const Frame* frames, unsigned count, capture::Captured** seen) c
   }
 }
 
-void Tap::sent(PortIndex port, rte_mbuf* const* packets, unsigned count) const {
-  if (filter_.dropped) return;
-  for (unsigned i = 0; i < count; ++i) {
-    capture::Captured* captured =
-        take(port, capture::Direction::Out, rte_pktmbuf_mtod(packets[i], const std::uint8_t*), packets[i]->data_len,
-             packets[i]->pkt_len);
-    if (captured != nullptr) hand_over(captured);
+void Tap::leaving(PortIndex port, rte_mbuf* const* packets, unsigned count, capture::Captured** seen) const {
+  for (unsigned i = 0; i < count; ++i)
+    seen[i] = filter_.dropped ? nullptr : take(port, capture::Direction::Out, packets[i]);
+}
+
+void Tap::left(PortIndex port, rte_mbuf* const* packets, unsigned count, unsigned sent,
+               capture::Captured** seen) const {
+  for (unsigned i = 0; i < sent; ++i)
+    if (seen[i] != nullptr) hand_over(seen[i]);
+  for (unsigned i = sent; i < count; ++i) {
+    if (filter_.dropped) seen[i] = take(port, capture::Direction::Out, packets[i]);
+    hand_over(seen[i], Drop::PortOff);
   }
+}
+
+void Tap::dropped(PortIndex port, capture::Direction direction, const rte_mbuf* packet, Drop reason) const {
+  hand_over(take(port, direction, packet), reason);
+}
+
+void Tap::dropped(PortIndex port, const Frame& frame, Drop reason) const {
+  hand_over(take(port, capture::Direction::In, frame.data, frame.readable(), frame.length), reason);
 }
 
 Taps::~Taps() {

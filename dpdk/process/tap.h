@@ -1,6 +1,6 @@
 // tap: the workers' end of a capture: copies of what matches, handed to the control thread.
 //
-// Where in the walk: around it, in the worker, only while somebody captures; else one load and one test per burst.
+// Where in the walk: around it, in the worker, only while somebody captures; else a load and two tests per burst, in and out.
 // Threading: start(), stop(), drain(): the control thread. Workers see a Tap whole or not at all; stop() waits until none has
 //   it any more.
 // Failure: no memory for the buffers: start() says so. No free buffer: the frame is counted as lost to the capture.
@@ -29,14 +29,21 @@ class Tap {
   void before(PortIndex port, const Frame* frames, unsigned count, capture::Captured** seen) const;
   // And what became of them.
   void after(const Frame* frames, unsigned count, capture::Captured** seen) const;
-  // Frames that are about to be sent.
-  void sent(PortIndex port, rte_mbuf* const* packets, unsigned count) const;
+  // Frames that are handed to a device, which may take them apart: a copy of each that matches, null of others.
+  void leaving(PortIndex port, rte_mbuf* const* packets, unsigned count, capture::Captured** seen) const;
+  // The device took `sent` of them; the others are still ours, and dropped.
+  void left(PortIndex port, rte_mbuf* const* packets, unsigned count, unsigned sent, capture::Captured** seen) const;
+  // What is dropped elsewhere than in a burst that the walk has had: before it, behind it, and copies.
+  void dropped(PortIndex port, capture::Direction direction, const rte_mbuf* packet, Drop reason) const;
+  void dropped(PortIndex port, const Frame& frame, Drop reason) const;
   [[nodiscard]] std::uint64_t lost() const { return lost_.load(std::memory_order_relaxed); }
 
  private:
+  [[nodiscard]] capture::Captured* take(PortIndex port, capture::Direction direction, const rte_mbuf* packet) const;
   [[nodiscard]] capture::Captured* take(PortIndex port, capture::Direction direction, const std::uint8_t* data,
                                         std::uint32_t readable, std::uint32_t length) const;
   void hand_over(capture::Captured* captured) const;
+  void hand_over(capture::Captured* captured, Drop reason) const;
 
   const capture::Filter filter_;
   const Tables& tables_;

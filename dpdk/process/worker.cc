@@ -34,6 +34,7 @@ Worker::Worker(Shared& shared, unsigned number)
   piece = [](Sink*, const Frame& frame, std::uint32_t offset, std::uint32_t* bytes) {
     return piece_of(static_cast<const rte_mbuf*>(frame.handle), frame, offset, bytes);
   };
+  missing = [](Sink* sink, const Frame& from) { static_cast<Worker*>(sink)->show_dropped(from, Drop::NoBuffer); };
   learn = [](Sink* sink, std::uint64_t key, std::uint32_t origin, bool news) {
     rte_ring* ring = static_cast<Worker*>(sink)->heard_.get();
     // The second half is for news.
@@ -96,6 +97,7 @@ void Worker::burst(const ReceiveQueue& queue) {
   capture::Captured* seen[kBurst];
   if (tap != nullptr) [[unlikely]]
     tap->before(queue.port, frames, kept, seen);
+  from_ = queue.port;
   shared_.walk(walk_, queue.port, frames, kept);
   if (tap != nullptr) [[unlikely]]
     tap->after(frames, kept, seen);
@@ -135,6 +137,8 @@ unsigned Worker::take_in(rte_mbuf** packets, Frame* frames, unsigned count, Port
     } else if (!frame_of_work(packet, frames[kept])) {
       bump(counters_->ports[port].received, 1, packet->pkt_len);
       bump(counters_->ports[port].drops[static_cast<std::size_t>(Drop::Scattered)], 1);
+      if (const Tap* tap = load_shared(shared_.tap); tap != nullptr)
+        tap->dropped(port, capture::Direction::In, packet, Drop::Scattered);
       rte_pktmbuf_free(packet);
       continue;
     }
@@ -160,9 +164,15 @@ inline void Worker::write_back(const Frame& frame, rte_mbuf* packet) {
   write_back_plain(frame, packet);
 }
 
-// What the walk decided about a frame happens to its mbuf.
+void Worker::show_dropped(const Frame& frame, Drop reason) {
+  if (const Tap* tap = load_shared(shared_.tap); tap != nullptr) tap->dropped(from_, frame, reason);
+}
+
+// What the walk decided about a copy or a segment happens to its mbuf.
 inline void Worker::finish(const Frame& frame) {
   auto* packet = static_cast<rte_mbuf*>(frame.handle);
+  if (frame.dropped) [[unlikely]]
+    show_dropped(frame, frame.drop);
   write_back(frame, packet);
   hand_on(frame, packet);
 }
@@ -203,6 +213,8 @@ void Worker::prepare(PortIndex port, rte_mbuf** packets, unsigned* count, std::u
       continue;
     }
     *bytes -= packets[i]->pkt_len;
+    if (const Tap* tap = load_shared(shared_.tap); tap != nullptr)
+      tap->dropped(port, capture::Direction::Out, packets[i], Drop::BadOffload);
     rte_pktmbuf_free(packets[i]);
     bump(counters_->ports[port].drops[static_cast<std::size_t>(Drop::BadOffload)], 1);
   }
@@ -211,10 +223,12 @@ void Worker::prepare(PortIndex port, rte_mbuf** packets, unsigned* count, std::u
 
 void Worker::transmit(PortIndex port, rte_mbuf** packets, unsigned count, std::uint64_t bytes) {
   std::uint16_t sent = 0;
-  if (const Tap* tap = load_shared(shared_.tap); tap != nullptr) [[unlikely]]
-    tap->sent(port, packets, count);
   if (work_) [[unlikely]]
     prepare(port, packets, &count, &bytes);
+  const Tap* tap = load_shared(shared_.tap);
+  capture::Captured* seen[std::tuple_size_v<decltype(Pending::packets)>];
+  if (tap != nullptr) [[unlikely]]
+    tap->leaving(port, packets, count, seen);
   if (const Device* device = load_shared(shared_.devices[port]); device != nullptr) [[likely]] {
     const auto queue = static_cast<std::uint16_t>(number_ % load_shared(device->transmit_queues));
     if (device->shared_queues)
@@ -222,6 +236,8 @@ void Worker::transmit(PortIndex port, rte_mbuf** packets, unsigned count, std::u
     sent = rte_eth_tx_burst(device->ethdev, queue, packets, static_cast<std::uint16_t>(count));
     if (device->shared_queues) device->locks[queue].clear(std::memory_order_release);
   }
+  if (tap != nullptr) [[unlikely]]
+    tap->left(port, packets, count, sent, seen);
   PortCounters& counters = counters_->ports[port];
   if (sent != count) [[unlikely]] {
     for (unsigned i = sent; i < count; ++i) bytes -= packets[i]->pkt_len;

@@ -97,6 +97,7 @@ class Worker : private Sink {
   bool allocate_frame(std::uint32_t length, std::uint16_t headroom, Frame* to);
   void finish(const Frame& frame);
   void hand_on(const Frame& frame, rte_mbuf* packet);
+  [[gnu::cold]] void show_dropped(const Frame& frame, Drop reason);
 
   Shared& shared_;
   unsigned number_;
@@ -106,7 +107,8 @@ class Worker : private Sink {
   unsigned waiting_count_ = 0;
   std::array<rte_mbuf*, 2 * kBurst> to_free_{};
   unsigned to_free_count_ = 0;
-  bool work_ = false;  // some frame of this burst leaves with work for a device
+  PortIndex from_ = kNoPort;  // of this burst
+  bool work_ = false;         // some frame of this burst leaves with work for a device
   struct FreeRing {
     void operator()(rte_ring* ring) const { rte_ring_free(ring); }
   };

@@ -28,6 +28,12 @@ ML2_INLINE void drop(Context& context, Frame& frame, Drop reason) {
   bump(context.port_counters.drops[static_cast<std::size_t>(reason)], 1);
 }
 
+// A copy of `frame`, or a segment, is not made.
+inline void no_buffer(Context& context, const Frame& frame) {
+  bump(context.port_counters.drops[static_cast<std::size_t>(Drop::NoBuffer)], 1);
+  if (context.sink->missing != nullptr) context.sink->missing(context.sink, frame);
+}
+
 ML2_INLINE std::uint16_t ethernet_type(const std::uint8_t* data) { return wire::load16(data + wire::kEthernetType); }
 ML2_INLINE bool is_multicast(std::uint64_t mac) { return (mac & 1U) != 0; }
 

@@ -36,7 +36,7 @@ struct alignas(64) PortCounters {
   PacketsBytes sent;
   std::uint64_t answered = 0;        // ARP and neighbour discovery, in place
   std::uint64_t exception = 0;       // handed to the exception path
-  std::uint64_t drops[kDrops] = {};  // of frames received here, except PortOff and NoBuffer: of the way out
+  std::uint64_t drops[kDrops] = {};  // of frames received here; PortOff, and what a driver refuses: to be sent here
 };
 
 struct Counters {

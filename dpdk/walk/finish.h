@@ -97,8 +97,7 @@ inline void cut(Context& context, Frame& frame, const Layer4& at, const Put& put
     Frame segment;
     if (!context.sink->allocate(context.sink, at.payload + now, vxlan::kSlack, &segment) ||
         !copy_range(context, frame, at.payload + done, now, segment.data + at.payload)) {
-      bump(context.port_counters.drops[static_cast<std::size_t>(Drop::NoBuffer)], 1);
-      return;
+      return no_buffer(context, frame);
     }
     std::memcpy(segment.data, frame.data, at.payload);
     segment.from_tunnel = frame.from_tunnel;
@@ -138,7 +137,6 @@ inline void join(Context& context, Frame& frame, const Put& put) {
     return drop(context, frame, Drop::Scattered);
   }
   if (!copy_range(context, frame, 0, frame.length, whole.data)) {
-    whole.dropped = true;
     context.sink->send(context.sink, whole);
     return drop(context, frame, Drop::Scattered);
   }

@@ -24,8 +24,7 @@ inline namespace ML2_ISA {
     Frame copy;
     const std::size_t headroom = output->tunnel ? vxlan::kSlack : wire::kVlanLength;
     if (!context.sink->copy(context.sink, frame, static_cast<std::uint16_t>(headroom), &copy)) {
-      bump(context.port_counters.drops[static_cast<std::size_t>(Drop::NoBuffer)], 1);
-      return;
+      return no_buffer(context, frame);
     }
     copy.from_tunnel = frame.from_tunnel;
     copy.has_hash = frame.has_hash;

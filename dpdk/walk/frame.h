@@ -103,6 +103,8 @@ struct Sink {
   void (*send)(Sink* sink, const Frame& frame) = nullptr;
   // Of a frame in pieces: where byte `offset` is, and how many bytes are there in one piece.
   const std::uint8_t* (*piece)(Sink* sink, const Frame& frame, std::uint32_t offset, std::uint32_t* bytes) = nullptr;
+  // A copy of `from`, or a segment, for which there was no buffer; null: nobody wants to know of one.
+  void (*missing)(Sink* sink, const Frame& from) = nullptr;
   // A station was seen; `news`: where the FDB does not have it. `origin`: a port, or kFromVtep and an output. False: not taken.
   bool (*learn)(Sink* sink, std::uint64_t key, std::uint32_t origin, bool news) = nullptr;
   // Milliseconds since some moment; null: there is no clock, and nothing is said that is said so often a second.

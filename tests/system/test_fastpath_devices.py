@@ -192,6 +192,28 @@ class FastPathDevices(FastPathCase):
         self.assertIn("dropped VlanNotAllowed", lines)
         self.assertIn(f"port 1 in  segment 5 {HW[1]} > ff:ff:ff:ff:ff:ff type 0x8100", lines)
 
+    def test_a_capture_says_what_a_device_did_not_take(self):
+        """A vhost-user port whose machine is away, in a segment that floods."""
+        with tempfile.TemporaryDirectory(prefix="ml2-vhost-") as directory:
+            change = lambda which, generation: self.fast_path.client.apply(full=False, generation=generation, **{
+                which: {"port": [port(6, f"net_vhost6,iface={directory}/vhu6")], "attachment": [attachment(6, 5)]}})["refused"]
+            self.assertEqual(change("put", 2), [])
+            self.addCleanup(self.apply)
+            try:
+                for more in ((), ("--dropped",)):
+                    with self.capture("--port", "6", "--duration", "30", "--count", "1", *more) as there:
+                        self.captures(there)
+                        self.spaces["vm1"].ping("10.0.0.99", count=1, options=("-W", "0.5"))  # ARP for nobody: a broadcast
+                        lines, _ = there.communicate(timeout=35)
+                    self.assertRegex(lines, rf"port 6 out segment 5 {HW[1]} > ff:ff:ff:ff:ff:ff type 0x0806 length \d+ dropped PortOff: ")
+                # The sender's own row says nothing of it: the others got theirs.
+                with self.capture("--port", "1", "--direction", "in", "--ethertype", "0x0806", "--duration", "30", "--count", "1") as there:
+                    self.captures(there)
+                    self.spaces["vm1"].ping("10.0.0.98", count=1, options=("-W", "0.5"))
+                    self.assertNotIn("dropped", there.communicate(timeout=35)[0])
+            finally:
+                change("remove", 3)
+
     def test_a_capture_ends_with_its_client(self):
         with self.capture("--port", "1") as there:
             self.captures(there)

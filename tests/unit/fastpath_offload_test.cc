@@ -283,6 +283,7 @@ TEST_P(OffloadTest, NoBufferIsCounted) {
   rig_.no_buffers = true;
   EXPECT_TRUE(give(1, {.bytes = tcp(kVm2, false, 3000), .checksum = true, .segment_size = 1400}).empty());
   EXPECT_EQ(rig_.drops(1, Drop::NoBuffer), 1U);
+  EXPECT_EQ(rig_.missed.size(), 1U);
 }
 
 TEST_P(OffloadTest, PiecesAreJoinedForWhoDoesNotTakeThem) {

@@ -146,6 +146,7 @@ class Rig : private Sink {
     piece = [](Sink*, const Frame& frame, std::uint32_t offset, std::uint32_t* bytes) -> const std::uint8_t* {
       return static_cast<Pieces*>(frame.handle)->at(frame, offset, bytes);
     };
+    missing = [](Sink* sink, const Frame& from) { static_cast<Rig*>(sink)->missed.push_back(bytes_of(from)); };
     learn = [](Sink* sink, std::uint64_t key, std::uint32_t origin, bool news) {
       auto& rig = *static_cast<Rig*>(sink);
       if (rig.deaf) return false;
@@ -190,6 +191,7 @@ class Rig : private Sink {
   Program program{grace, devices, 0x123456789abcdef1ULL};
   std::uint8_t takes[kMaxPorts] = {};  // bits of Takes, by port
   std::uint64_t now = 1000000;         // milliseconds
+  std::vector<Bytes> missed;           // frames of which a copy or a segment was not made
   struct Heard {
     std::uint64_t key;
     std::uint32_t origin;

@@ -264,6 +264,7 @@ TEST_P(WalkTest, ABroadcastWithoutBuffersReachesTheLastReceiver) {
   ASSERT_EQ(out.size(), 1U);
   EXPECT_FALSE(out[0].dropped);
   EXPECT_EQ(rig_.drops(1, Drop::NoBuffer), 3U);
+  EXPECT_EQ(rig_.missed, std::vector<Bytes>(3, ipv4_frame(kBroadcast, kVm1)));  // and shown to a capture
 }
 
 TEST_P(WalkTest, UnknownUnicastFollowsTheSegmentsPolicy) {
