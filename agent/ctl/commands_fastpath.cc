@@ -50,6 +50,18 @@ void add_list(Command& parent, Program& program, const std::string& name, const 
       });
 }
 
+// What the driver counts, where it is not nought.
+std::string driver_drops(const nlohmann::json& port) {
+  std::string cell;
+  const auto drops = port.find("driver_drops");
+  if (drops == port.end() || !drops->is_object()) return cell;
+  for (const auto& [name, count] : drops->items()) {
+    if (count.is_number_unsigned() && count.get<std::uint64_t>() != 0)
+      cell += (cell.empty() ? "" : "\n") + name + " " + std::to_string(count.get<std::uint64_t>());
+  }
+  return cell;
+}
+
 }  // namespace
 
 Status trace_in_fast_path(Session& session, const std::string& socket, const std::string& port,
@@ -92,6 +104,7 @@ void add_fastpath_commands(Command& top, Program& program) {
             {"RX packets", "rx_packets"},
             {"TX packets", "tx_packets"},
             {"Dropped", "dropped"},
+            {"Driver drops", "driver_drops", driver_drops},
             {"Answered", "answered"},
             {"Exception", "exception"}});
   add_list(

@@ -262,6 +262,12 @@ std::string Devices::members(std::uint16_t id) const {
   if (link.link_status != 0 && link.link_speed != RTE_ETH_SPEED_NUM_NONE &&
       link.link_speed != RTE_ETH_SPEED_NUM_UNKNOWN)
     rows += fmt::format(",\"speed_mbps\":{}", link.link_speed);
+  // What never comes to a worker, or is lost behind one: net_af_packet takes frames that it cannot send. Some drivers count what
+  // a full queue did not take (PortOff) here, too.
+  if (rte_eth_stats stats{}; rte_eth_stats_get(opened.device->ethdev, &stats) == 0) {
+    rows += fmt::format(R"(,"driver_drops":{{"imissed":{},"ierrors":{},"oerrors":{},"rx_nombuf":{}}})", stats.imissed,
+                        stats.ierrors, stats.oerrors, stats.rx_nombuf);
+  }
   if (opened.followed->vhost) rows += fmt::format(",\"guest_mtu\":{}", vhost_guest_mtu(opened.device->ethdev));
   return rows;
 }

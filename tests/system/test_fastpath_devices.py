@@ -224,6 +224,25 @@ class FastPathDevices(FastPathCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("ip=10.0.0: an address was expected", done.stderr)
 
+    def test_what_a_driver_drops_is_shown(self):
+        """net_af_packet says that it took a frame, and counts that it could not send it."""
+        ask = lambda: {row["port"]: row["driver_drops"] for row in self.fast_path.client.query("ports")}
+        self.meet(1, 2)
+        before = ask()
+        self.assertEqual(set(before[2]), {"imissed", "ierrors", "oerrors", "rx_nombuf"})
+        fp = self.spaces["fp"]
+        fp.run("ip", "link", "set", "dev2", "down")
+        self.addCleanup(self.meet, 1, 2)
+        self.addCleanup(fp.run, "ip", "link", "set", "dev2", "up")
+
+        def counts():
+            self.spaces["vm1"].ping("10.0.0.99", count=1, options=("-W", "0.2"))  # ARP for nobody: a broadcast
+            return ask()[2]["oerrors"] > before[2]["oerrors"]
+        wait_until(counts, 10, "the driver of port 2 counts it")
+        shown = run([ML2CTL, "fastpath", "ports", "--socket", self.fast_path.path]).stdout
+        self.assertRegex(shown, r"(?m)^\| 2 .* oerrors \d+ ")
+        self.assertNotIn("rx_nombuf", shown, "what is nought is left out")
+
     def test_more_devices_than_dpdk_has_room_for(self):
         client = self.fast_path.client
         room = lambda: {key: client.query("show")[0][key] for key in ("devices", "max_devices")}
