@@ -281,7 +281,8 @@ void Agent::read_signals() {
 std::string Agent::summary() const {
   if (!reconciler_->in_sync()) return fmt::format("waiting: {}", fmt::join(reconciler_->gate(), "; "));
   const std::size_t problems = reconciler_->problems().size();
-  return fmt::format("{} of {} ports wired{}", reconciler_->active_ports(), reconciler_->port_reports().size(),
+  return fmt::format("{} of {} ports wired{}{}{}", reconciler_->active_ports(), reconciler_->port_reports().size(),
+                     reconciler_->out_of_reach().empty() ? "" : "; ", fmt::join(reconciler_->out_of_reach(), "; "),
                      problems == 0 ? "" : fmt::format("; {} problems, see ml2ctl status", problems));
 }
 

@@ -39,8 +39,8 @@ json flow_json(const of::FlowKey& key, const of::FlowBody& body, const std::stri
 }
 
 json event_json(const reconcile::Event& event) {
-  return {{"id", event.id},       {"time", time_text(event.time)}, {"kind", to_string(event.kind)},
-          {"cause", event.cause}, {"subject", event.subject},      {"text", event.text},
+  return {{"id", event.id},       {"time", text::time(event.time)}, {"kind", to_string(event.kind)},
+          {"cause", event.cause}, {"subject", event.subject},       {"text", event.text},
           {"size", event.size}};
 }
 
@@ -54,7 +54,7 @@ json last_error(const Reconciler& reconciler) {
     return event.kind == reconcile::Event::Kind::Failed;
   });
   if (found == events.rend()) return nullptr;
-  return {{"time", time_text(found->time)}, {"where", found->subject}, {"error", found->text}};
+  return {{"time", text::time(found->time)}, {"where", found->subject}, {"error", found->text}};
 }
 
 std::string intent_text(const Reconciler& reconciler) {
@@ -225,7 +225,7 @@ std::string events_text(const reconcile::Journal& journal, std::uint64_t since) 
   std::string text;
   for (const reconcile::Event& event : journal.events()) {
     if (event.id <= since) continue;
-    text += fmt::format("{} {:<10} {}: {}{}{}\n", time_text(event.time), to_string(event.kind), event.subject,
+    text += fmt::format("{} {:<10} {}: {}{}{}\n", text::time(event.time), to_string(event.kind), event.subject,
                         event.text, event.size == 0 ? "" : fmt::format(" [{} changes]", event.size),
                         event.cause.empty() ? "" : fmt::format(" (woken by: {})", event.cause));
   }

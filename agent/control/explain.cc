@@ -263,7 +263,7 @@ json explain_json(const Reconciler& reconciler, const Uuid& id, const FlowCounts
   }
   if (const auto history = reconciler.journal().port_histories().find(id);
       history != reconciler.journal().port_histories().end()) {
-    root["since"] = time_text(history->second.since);
+    root["since"] = text::time(history->second.since);
     if (history->second.seconds_to_wire) root["seconds_to_wire"] = *history->second.seconds_to_wire;
   }
   const auto row = reconciler.vswitch().interfaces.find(state.interface);
@@ -290,9 +290,15 @@ json explain_json(const Reconciler& reconciler, const Uuid& id, const FlowCounts
   }
   for (const auto& [bridge, of_switch] : reconciler.switches()) {
     const of::SwitchStatus status = of_switch->status();
-    if (of_switch->flows() != nullptr) continue;
-    add(checks,
-        {"bridge " + bridge, false, status.error.empty() ? "its flows have not been read yet" : status.error});
+    if (status.silent.count() > 0) {
+      const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(status.silent).count();
+      add(checks,
+          {"bridge " + bridge, false,
+           fmt::format("ovs-vswitchd has not answered for {} s: it hangs, or is busy with a large change", seconds)});
+    } else if (of_switch->flows() == nullptr) {
+      add(checks,
+          {"bridge " + bridge, false, status.error.empty() ? "its flows have not been read yet" : status.error});
+    }
   }
   add(checks, {"wired", active, active ? "" : state.waiting.empty() ? root.value("reason", "") : state.waiting});
 
@@ -302,6 +308,11 @@ json explain_json(const Reconciler& reconciler, const Uuid& id, const FlowCounts
   if (port != nullptr && reconcile::has_unenforced_groups(*port)) warnings.push_back(reconcile::kNotEnforced);
   if (state.interface.empty()) {
     for (std::string& hint : near_misses(reconciler, id, port)) warnings.push_back(std::move(hint));
+  }
+  for (const auto& [bridge, of_switch] : reconciler.switches()) {
+    if (of_switch->flows() == nullptr || counts.contains(bridge)) continue;
+    warnings.push_back(fmt::format("the counters of {} are missing: ovs-vswitchd did not tell them within {} s",
+                                   bridge, CounterReading::kLimit.count() / 1000));
   }
   for (std::string& hint : spoofed(reconciler, id, counts)) warnings.push_back(std::move(hint));
   root["problems"] = reconciler.problems();  // of the whole host: what is wrong with a tunnel is wrong with its ports

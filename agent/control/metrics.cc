@@ -116,6 +116,10 @@ void add_bridges(Families& families, const reconcile::Reconciler& reconciler) {
                    labels);
     families.gauge("ml2_agent_bridge_connected", "Whether the agent is connected to the bridge over OpenFlow",
                    status.connected ? 1 : 0, labels);
+    families.gauge(
+        "ml2_agent_bridge_silent_seconds",
+        "For how long ovs-vswitchd has owed the agent an answer about the bridge; 0 when it answers in time",
+        static_cast<double>(status.silent.count()) / 1000, labels);
     families.counter("ml2_agent_bridge_connections_total", "Connections made to the bridge over OpenFlow",
                      static_cast<double>(status.connections), labels);
     families.counter("ml2_agent_bundles_total", "Bundles of flow changes that the switch confirmed",

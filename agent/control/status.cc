@@ -67,6 +67,8 @@ std::string ovs_schema(const Reconciler& reconciler) {
   return snapshot->table("Open_vSwitch").begin()->second->column("db_version").string().value_or("");
 }
 
+double seconds(std::chrono::milliseconds time) { return static_cast<double>(time.count()) / 1000; }
+
 bool any_unenforced(const Reconciler& reconciler) {
   const Intent* intent = reconciler.source().intent();
   return intent != nullptr && std::any_of(intent->ports.begin(), intent->ports.end(),
@@ -103,8 +105,8 @@ std::string status_json(const Reconciler& reconciler, const AgentFacts& agent) {
                       {"ml2_schema", agent.ml2_schema},
                       {"ml2_database_is_old", source.old_schema}};
   root["ovs_rundir"] = agent.ovs_rundir;
-  root["started"] = time_text(agent.started);
-  if (const auto last = reconciler.journal().last_change()) root["last_change"] = time_text(*last);
+  root["started"] = text::time(agent.started);
+  if (const auto last = reconciler.journal().last_change()) root["last_change"] = text::time(*last);
   root["last_error"] = last_error(reconciler);
   root["repairs"] = reconciler.journal().repairs();
   root["intent"] = {{"kind", source.kind},
@@ -118,6 +120,7 @@ std::string status_json(const Reconciler& reconciler, const AgentFacts& agent) {
     const auto flows = reconciler.desired().flows.find(name);
     bridges[name] = {{"connected", status.connected},
                      {"error", status.error},
+                     {"silent_seconds", seconds(status.silent)},
                      {"in_sync", reconciler.switches().at(name)->flows() != nullptr},
                      {"connections", status.connections},
                      {"bundles", status.bundles},
@@ -172,7 +175,7 @@ std::string status_table(const Reconciler& reconciler, const AgentFacts& agent) 
   };
   std::vector<std::vector<std::string>> rows{
       {"host", reconciler.node().host},
-      {"version", fmt::format("{}, running since {}", agent.version, time_text(agent.started))},
+      {"version", fmt::format("{}, running since {}", agent.version, text::time(agent.started))},
       {"Open_vSwitch",
        fmt::format(
            "{} ({}), Open vSwitch {}", database.remote, link(database.connected, database.error),
@@ -185,7 +188,12 @@ std::string status_table(const Reconciler& reconciler, const AgentFacts& agent) 
   for (const auto& [name, status] : reconciler.switch_status()) {
     const auto flows = reconciler.desired().flows.find(name);
     const std::size_t count = flows == reconciler.desired().flows.end() ? 0 : flows->second.size();
-    rows.push_back({"bridge " + name, fmt::format("{} flows ({})", count, link(status.connected, status.error))});
+    const std::string silent =
+        status.silent.count() == 0
+            ? ""
+            : fmt::format(", ovs-vswitchd has not answered for {:.0f} s", seconds(status.silent));
+    rows.push_back(
+        {"bridge " + name, fmt::format("{} flows ({}{})", count, link(status.connected, status.error), silent)});
   }
   if (reconciler.node().fast_path.enabled) {
     const fp::FastPathStatus fast_path = reconciler.fast_path_status();
@@ -197,7 +205,7 @@ std::string status_table(const Reconciler& reconciler, const AgentFacts& agent) 
                            : reconciler.converged() ? "converged: nothing to change"
                                                     : "changes are under way"});
   const auto last = reconciler.journal().last_change();
-  rows.push_back({"last change", last ? time_text(*last) : "none since the start"});
+  rows.push_back({"last change", last ? text::time(*last) : "none since the start"});
   if (const json failed = last_error(reconciler); failed.is_object()) {
     rows.push_back(
         {"last error", fmt::format("{} {}: {}", failed["time"].get<std::string>(), failed["where"].get<std::string>(),

@@ -8,13 +8,10 @@
 #include <vector>
 
 #include "agent/intent/intent_source.h"
-#include "datapath/base/clock.h"
 
 namespace ml2::control {
 
 [[nodiscard]] const char* word(intent::PortStatus status);
-// UTC with milliseconds, as RFC 3339: 2026-11-23T07:15:00.123Z.
-[[nodiscard]] std::string time_text(WallTime time);
 // Columns as wide as their widest cell, two spaces between them, a line end behind each row.
 [[nodiscard]] std::string table(const std::vector<std::vector<std::string>>& rows);
 [[nodiscard]] std::string dash(const std::string& text);  // "-" for nothing

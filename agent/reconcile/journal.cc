@@ -42,7 +42,7 @@ void Journal::add(Event::Kind kind, std::string subject, std::string text, std::
   events_.push_back(Event{.id = ++last_id_,
                           .time = now,
                           .kind = kind,
-                          .cause = cause_,
+                          .cause = kind == Event::Kind::Connection ? std::string() : cause_,
                           .subject = std::move(subject),
                           .text = std::move(text),
                           .size = size});

@@ -39,7 +39,7 @@ struct Event {
   std::uint64_t id = 0;  // 1 is the first since the agent started
   WallTime time{};
   Kind kind = Kind::Sync;
-  std::string cause;     // what had woken the agent: "ML2 database", "flows of br-int"
+  std::string cause;     // what had woken the agent: "ML2 database", "flows of br-int"; of no Connection
   std::string subject;   // "br-int", "Open_vSwitch database", a port's id
   std::string text;      // one sentence
   std::size_t size = 0;  // changes to rows or flows

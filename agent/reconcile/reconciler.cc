@@ -43,6 +43,7 @@ Reconciler::Reconciler(Seams seams, NodeConfig node, Mode mode)
       mode_(mode),
       compiler_([](const of::FlowKey& key, const of::FlowBody& body) { return of::canonical(key, body); }),
       journal_(seams_.clock),
+      connections_(seams_.clock, journal_),
       fast_path_(seams_.fast_path, seams_.kernel, seams_.clock, journal_),
       spoof_drops_(seams_.clock),
       fast_path_drops_(seams_.clock) {}
@@ -55,9 +56,16 @@ void Reconciler::run() {
   for (auto& [name, bridge] : bridges_) bridge.of_switch->run();
   if (fast_path_.run()) dirty_ = true;
   take_outcomes();
+  const bool others_moved = connections_.run(switch_status());
   if (!gate_open()) return;
   watch_drops();
-  if (inputs_changed() || dirty_) step();
+  if (inputs_changed() || dirty_) {
+    step();
+  } else if (others_moved) {
+    find_problems();
+    const std::set<Uuid> none;
+    report(&none);
+  }
   if (mode_ == Mode::Look) return;
   apply();
   confirm();
@@ -428,6 +436,7 @@ void Reconciler::find_problems() {
   for (const std::string& sentence : compiler_.rejected()) problems.insert(sentence);
   if (!database_error_.empty()) problems.insert("Open_vSwitch database: " + database_error_);
   problems.merge(fast_path_.problems(node_.fast_path));
+  problems.insert(connections_.problems().begin(), connections_.problems().end());
   for (const auto& [name, bridge] : bridges_) {
     if (!bridge.error.empty()) problems.insert(fmt::format("bridge {}: {}", name, bridge.error));
   }

@@ -28,6 +28,7 @@
 
 #include "agent/intent/intent_source.h"
 #include "agent/reconcile/back_off.h"
+#include "agent/reconcile/connections.h"
 #include "agent/reconcile/fast_path_drops.h"
 #include "agent/reconcile/fast_path_side.h"
 #include "agent/reconcile/journal.h"
@@ -99,6 +100,8 @@ class Reconciler {
   void look_for_drops() { spoof_drops_.look(); }
   // What anti-spoofing drops of the port now; 0: nothing.
   [[nodiscard]] std::uint64_t spoofed_frames(const PortState& state) const;
+  // What is wrong with those it talks to, in a few words.
+  [[nodiscard]] const std::set<std::string>& out_of_reach() const { return connections_.in_short(); }
   [[nodiscard]] const Journal& journal() const { return journal_; }
   // By bridge, to read flows and ask for counters; whoever commits is the reconciler alone.
   [[nodiscard]] std::map<std::string, of::Switch*> switches() const;
@@ -183,6 +186,7 @@ class Reconciler {
   std::size_t rows_to_repair_ = 0;          // of the transaction that is planned or on its way
   Counters counters_;
   Journal journal_;
+  Connections connections_;
   FastPathSide fast_path_;
   SpoofDrops spoof_drops_;
   FastPathDrops fast_path_drops_;

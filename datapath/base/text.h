@@ -4,6 +4,7 @@
 // What it does not do: no oslo.config rules: those live in agent/config.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -17,6 +18,8 @@ namespace ml2::text {
 [[nodiscard]] std::vector<std::string> split(std::string_view text, char separator);
 // Without ASCII white space at both ends.
 [[nodiscard]] std::string_view trim(std::string_view text);
+// UTC with milliseconds, as RFC 3339: 2026-11-23T07:15:00.123Z.
+[[nodiscard]] std::string time(std::chrono::system_clock::time_point when);
 [[nodiscard]] std::string lower(std::string_view text);
 // Decimal digits with an optional leading '-', all of `text`.
 [[nodiscard]] std::optional<std::int64_t> to_int(std::string_view text);

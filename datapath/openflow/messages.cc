@@ -173,6 +173,7 @@ Message make_flow_stats_request(std::optional<std::uint64_t> cookie) {
   return Message(ofputil_encode_flow_stats_request(&request, OFPUTIL_P_OF14_OXM));
 }
 
+Message make_echo_request() { return Message(ofputil_encode_echo_request(OFP14_VERSION)); }
 Message make_echo_reply(const Message& request) { return Message(ofputil_encode_echo_reply(header(request))); }
 
 Message make_bundle_open(std::uint32_t bundle_id) { return make_bundle_control(bundle_id, OFPBCT_OPEN_REQUEST); }

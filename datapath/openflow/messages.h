@@ -30,6 +30,7 @@ namespace ml2::of {
 [[nodiscard]] Message make_flow_monitor(std::uint32_t monitor_id);
 // The flows with this cookie (nullopt: all) with counters (7.3.5.2).
 [[nodiscard]] Message make_flow_stats_request(std::optional<std::uint64_t> cookie);
+[[nodiscard]] Message make_echo_request();
 [[nodiscard]] Message make_echo_reply(const Message& request);
 // Bundles, ordered and atomic (7.3.9).
 [[nodiscard]] Message make_bundle_open(std::uint32_t bundle_id);

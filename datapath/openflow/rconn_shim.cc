@@ -16,7 +16,7 @@
 namespace ml2::of {
 namespace {
 
-constexpr int kProbeSeconds = 5;  // silence after which an echo request goes out; as long again, and it is dead
+constexpr int kNoProbes = 0;  // rconn_connect() would set it to this for a UNIX socket in any case
 constexpr int kMaxBackoffSeconds = 1;
 constexpr long long kLookMs = 100;        // how often the socket's file is looked at while there is no connection
 constexpr long long kComingUpMs = 2'000;  // how long after a new file came it may not be listened on yet
@@ -34,7 +34,7 @@ RconnShim::RconnShim(const std::string& target, const std::string& name)
     : target_(target),
       name_(name),
       counter_(rconn_packet_counter_create()),
-      rconn_(rconn_create(kProbeSeconds, kMaxBackoffSeconds, kDscp, kVersions)) {
+      rconn_(rconn_create(kNoProbes, kMaxBackoffSeconds, kDscp, kVersions)) {
   // libopenvswitch writes to sockets that may be closed on the other side and expects EPIPE (ovs: fatal_ignore_sigpipe).
   std::signal(SIGPIPE, SIG_IGN);
   socket_file_ = look_at_socket();

@@ -7,7 +7,8 @@
 // A switch that was away is found within a tenth of a second: its socket is a new file then, which is looked for at
 //   that pace while there is no connection; rconn itself would wait for a second or longer.
 // Side effect: the process ignores SIGPIPE from the first object on.
-// What it does not do: no meaning of messages; inactivity probes (echo requests of our own) are rconn's.
+// What it does not do: no meaning of messages; no inactivity probes, which rconn leaves out on UNIX sockets: RconnSwitch
+//   asks by itself.
 #pragma once
 
 #include <cstddef>

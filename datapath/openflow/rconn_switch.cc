@@ -18,6 +18,8 @@ constexpr std::uint32_t kMonitor = 1;     // our only flow monitor's id on a con
 constexpr std::size_t kMaxQueued = 500;   // messages given to the socket's queue at a time
 constexpr int kWireVersion = 5;           // OpenFlow 1.4
 constexpr std::size_t kMaxPerRun = 1000;  // messages read in one run(), so that other bridges get their turn
+// The bridges of one ovs-vswitchd are asked in one pass: one that would be asked this soon is asked already.
+constexpr long long kTogether = 1000;  // ms
 
 }  // namespace
 
@@ -29,6 +31,7 @@ RconnSwitch::RconnSwitch(std::string bridge, std::string socket)
 
 std::uint32_t RconnSwitch::send(Message message) {
   const std::uint32_t id = transaction_id(message);
+  if (asked_ == 0) asked_ = ml2_time_msec();
   connection_.send(std::move(message));
   return id;
 }
@@ -52,18 +55,38 @@ void RconnSwitch::run() {
       if (connection_.epoch() == epoch_) break;
       continue;  // found lost while reading
     }
+    heard_ = ml2_time_msec();
+    asked_ = 0;
     handle(message);
   }
   send_more();
   finish_bundle();
+  ask_when_quiet();
+}
+
+bool RconnSwitch::usable() const { return connection_.connected() && connection_.version() == kWireVersion; }
+
+// A switch that hangs keeps its end of a UNIX socket open: only a question tells. ovs-vswitchd answers the messages of a
+// connection in their order and from one thread, so that anything that comes is a sign of life.
+void RconnSwitch::ask_when_quiet() {
+  if (!usable() || asked_ != 0) return;
+  if (ml2_time_msec() >= heard_ + kQuiet.count() - kTogether) send(make_echo_request());
 }
 
 void RconnSwitch::wait() {
   connection_.wait();
   if (more_to_read_) ml2_poll_immediate();
+  if (!usable()) return;
+  const long long now = ml2_time_msec();
+  if (asked_ == 0) {
+    ml2_poll_timer(heard_ + kQuiet.count() - now);
+  } else if (now < asked_ + kAnswersWithin.count()) {
+    ml2_poll_timer(asked_ + kAnswersWithin.count() - now);
+  }
 }
 
 void RconnSwitch::begin_connection() {
+  heard_ = ml2_time_msec();
   if (connection_.version() != kWireVersion) {
     refusal_ = fmt::format(
         "{} does not allow OpenFlow 1.4 (only 1.{} and older): add OpenFlow14 to the protocols column "
@@ -86,6 +109,7 @@ void RconnSwitch::lose_connection() {
   held_.clear();
   refusal_.clear();
   counting_.clear();
+  asked_ = 0;
   if (in_flight_) {
     in_flight_.reset();
     ++totals_.failures;
@@ -302,11 +326,17 @@ SwitchStatus RconnSwitch::status() const {
   status.target = socket_;
   status.connected = connection_.connected() && refusal_.empty();
   status.error = refusal_;
+  if (usable() && asked_ != 0) {
+    const std::chrono::milliseconds silent(ml2_time_msec() - asked_);
+    if (silent >= kAnswersWithin) status.silent = silent;
+  }
   if (connection_.connected()) return status;
   const int error = connection_.last_error();
   if (error == ENOENT || error == ECONNREFUSED) {
     status.error =
         fmt::format("{}: nothing listens on {}: ovs-vswitchd is not running or has no such bridge", bridge_, socket_);
+  } else if (error == ETIMEDOUT) {  // of a UNIX socket: it was not accepted, or the first message not answered
+    status.error = fmt::format("{}: ovs-vswitchd does not answer on {}: it hangs or is busy", bridge_, socket_);
   } else if (error > 0) {
     status.error = fmt::format("{}: {}", bridge_, std::strerror(error));
   } else {

@@ -6,6 +6,7 @@
 //   refuses, and status() says so). What our own bundle did is told as one abbreviated item; the bundle's flows in
 //   canonical form are then put into flows() at that very place in the stream. When the switch has more to tell than
 //   we read it pauses and later tells the rest: an outcome waits for that.
+//   When nothing has come for a while an echo request goes out: see ask_when_quiet().
 // Threading: the thread of the poll loop only. Several RconnSwitches share one loop.
 // Failure: see Switch. A flow of someone else that cannot be decoded is left out of flows() and logged once per
 //   connection. A reply that makes no sense breaks the connection off, and all is read again.
@@ -77,11 +78,16 @@ class RconnSwitch final : public Switch {
   void send_more();
   void finish_bundle();
   std::uint32_t send(Message message);
+  void ask_when_quiet();
+  [[nodiscard]] bool usable() const;
 
   std::string bridge_;
   std::string socket_;
   RconnShim connection_;
   unsigned epoch_;
+
+  long long heard_ = 0;  // ms of the loop's clock: the last message, or the connection
+  long long asked_ = 0;  // ms: the first question since then; 0: none
 
   std::uint32_t monitor_id_ = 0;  // transaction id of the monitor's request
   bool have_flows_ = false;       // the first reply has been read whole

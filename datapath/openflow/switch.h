@@ -6,6 +6,8 @@
 // Threading: the thread of the poll loop only.
 // Failure: a lost connection is not an error: flows() is nullptr until the next connection has been read whole. That
 //   is also how a restart of ovs-vswitchd is seen: a new connection, and its flows are read again.
+//   An ovs-vswitchd that does not answer (it hangs, or is busy with thousands of ports) is said by status().silent, and
+//   nothing else is done about it: the connection stays, and what was sent is carried out when it goes on.
 // What it does not do: no policy, no retry: the caller computes the bundle anew from what was read.
 #pragma once
 
@@ -23,8 +25,10 @@ namespace ml2::of {
 
 struct SwitchStatus {
   bool connected = false;
-  std::string target;             // the socket
-  std::string error;              // why not connected; empty otherwise
+  std::string target;  // the socket
+  std::string error;   // why not connected; empty otherwise
+  // How long ovs-vswitchd has owed an answer; 0 when it answers within Switch::kAnswersWithin, or is not connected.
+  std::chrono::milliseconds silent{0};
   std::uint64_t connections = 0;  // connections made so far
   std::uint64_t bundles = 0;      // bundles committed
   std::uint64_t flow_mods = 0;    // flow mods in them
@@ -76,6 +80,9 @@ class Switch {
   // again).
   [[nodiscard]] virtual std::optional<std::map<FlowKey, FlowCounters>> take_counters(std::uint32_t request) = 0;
 
+  // Whoever says nothing for kQuiet is asked whether he is there; whoever owes an answer for kAnswersWithin is silent.
+  static constexpr std::chrono::milliseconds kQuiet{5000};
+  static constexpr std::chrono::milliseconds kAnswersWithin{5000};
   [[nodiscard]] virtual SwitchStatus status() const = 0;
 };
 

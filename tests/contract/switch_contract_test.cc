@@ -243,6 +243,32 @@ TEST_P(SwitchContract, ALostConnectionMakesTheOutcomeTransient) {
   EXPECT_FALSE(sw.busy());
 }
 
+TEST_P(SwitchContract, ASwitchThatHangsIsSilentAndLosesNothing) {
+  Switch& sw = ready();
+  ASSERT_TRUE(carry_out(sw, {{add(0, 1, "", "drop")}}));
+  EXPECT_EQ(sw.status().silent.count(), 0);
+  rig_->freeze();
+  ASSERT_TRUE(rig_->until([&] { return sw.status().silent >= Switch::kAnswersWithin; }))
+      << "though nobody asks for anything";
+  EXPECT_TRUE(sw.status().connected);
+  ASSERT_NE(sw.flows(), nullptr) << "what stands is kept";
+  // What is sent meanwhile waits, and is carried out once.
+  ASSERT_TRUE(sw.commit({{add(0, 2, "", "drop")}}));
+  const auto counters = sw.request_counters(std::nullopt);
+  ASSERT_TRUE(counters);
+  EXPECT_TRUE(sw.busy());
+  EXPECT_GT(sw.status().silent.count(), 0);
+  rig_->thaw();
+  std::optional<Status> outcome;
+  ASSERT_TRUE(rig_->until([&] { return (outcome = sw.take_outcome()).has_value(); }));
+  EXPECT_TRUE(outcome->has_value());
+  EXPECT_TRUE(rig_->until([&] { return sw.take_counters(*counters).has_value(); }));
+  EXPECT_EQ(sw.status().silent.count(), 0);
+  EXPECT_EQ(sw.status().connections, 1U);
+  EXPECT_EQ(sw.status().bundles, 2U);
+  EXPECT_EQ(rig_->fresh_flows("br0"), *sw.flows());
+}
+
 TEST_P(SwitchContract, TenThousandFlowsInOneBundle) {
   Switch& sw = ready();
   Bundle bundle;
@@ -318,6 +344,19 @@ TEST(RconnSwitch, SaysWhyItIsNotConnected) {
   rig->vsctl({"del-br", "br0"});
   ASSERT_TRUE(rig->until([&] { return sw.status().error.find("nothing listens on") != std::string::npos; }))
       << sw.status().error;
+}
+
+TEST(RconnSwitch, TellsASwitchThatHangsFromOneThatIsNotThere) {
+  const auto rig = make_real_rig();
+  Switch& first = rig->open("br0");
+  ASSERT_TRUE(rig->until([&] { return first.flows() != nullptr; }));
+  rig->freeze();
+  Switch& second = rig->open("br0");
+  EXPECT_TRUE(rig->until([&] {
+    return second.status().error.find("ovs-vswitchd does not answer on") != std::string::npos;
+  })) << second.status().error;
+  rig->thaw();
+  EXPECT_TRUE(rig->until([&] { return second.flows() != nullptr; })) << second.status().error;
 }
 
 INSTANTIATE_TEST_SUITE_P(Switches, SwitchContract, testing::Values("fake", "real"),

@@ -46,7 +46,12 @@ class FakeRig final : public SwitchRig {
   void foreign_remove(const std::string& bridge, const FlowKey& key) override { at(bridge).remove(key); }
   void hit(const std::string& bridge, const FlowKey& key) override { at(bridge).count(key, 1); }
   void let_expire(const std::string& bridge, const FlowKey& key) override { at(bridge).remove(key); }
-  void freeze() override {}  // a fake answers in run(), which until() alone calls
+  void freeze() override {
+    for (auto& [name, fake] : fakes_) fake.hang();
+  }
+  void thaw() override {
+    for (auto& [name, fake] : fakes_) fake.answer();
+  }
   void restart() override {
     for (auto& [name, fake] : fakes_) fake.restart();
   }
@@ -99,6 +104,7 @@ class Process {
     kill(pid_, SIGSTOP);
     waitpid(pid_, nullptr, WUNTRACED);
   }
+  void thaw() const { kill(pid_, SIGCONT); }
   // Exit status; -1 when it was killed.
   int wait() {
     int status = 0;
@@ -200,6 +206,7 @@ class RealRig final : public RealSwitchRig {
   }
   void let_expire(const std::string&, const FlowKey&) override {}
   void freeze() override { vswitchd_->freeze(); }
+  void thaw() override { vswitchd_->thaw(); }
   void restart() override {
     vswitchd_.reset();
     std::filesystem::remove(directory_ / "vswitchd.ctl");

@@ -34,8 +34,10 @@ class SwitchRig {
   virtual void hit(const std::string& bridge, const FlowKey& key) = 0;
   // A flow with a timeout of a second or so has had its time.
   virtual void let_expire(const std::string& bridge, const FlowKey& key) = 0;
-  // From now on ovs-vswitchd answers nothing; only restart() may follow.
+  // From now on ovs-vswitchd answers nothing; only thaw() or restart() may follow.
   virtual void freeze() = 0;
+  // It goes on.
+  virtual void thaw() = 0;
   // ovs-vswitchd ends and starts again.
   virtual void restart() = 0;
 

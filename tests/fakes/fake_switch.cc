@@ -34,7 +34,7 @@ void FakeSwitch::run() {
     lose_connection();
     return;
   }
-  if (!reachable_) return;
+  if (!reachable_ || silent_.count() > 0) return;
   if (!connected_) {  // connecting takes a run() of its own
     connected_ = true;
     ++totals_.connections;
@@ -139,6 +139,7 @@ SwitchStatus FakeSwitch::status() const {
   SwitchStatus status = totals_;
   status.target = bridge_;
   status.connected = connected_;
+  if (connected_) status.silent = silent_;
   if (!connected_) status.error = fmt::format("{}: not connected", bridge_);
   return status;
 }
@@ -164,6 +165,7 @@ void FakeSwitch::carry_out(const Bundle& bundle) {
 
 void FakeSwitch::lose_connection() {
   connected_ = false;
+  silent_ = std::chrono::milliseconds(0);
   if (flows_) log_.add_all(++sequence_);
   flows_.reset();
   asked_.clear();

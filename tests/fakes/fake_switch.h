@@ -45,7 +45,10 @@ class FakeSwitch final : public Switch {
   void reconnect();                      // flows() is there again after the next run()
   void restart();                        // of ovs-vswitchd: connection lost and made anew, all flows gone
   void refuse_next_bundle(Error error);  // nothing of it is carried out; its outcome is `error`
-  void lose_next_outcome();              // it is carried out, but the connection is lost before that is said
+  // Nothing is carried out, told or answered until answer(), or until the connection is lost; it has lasted this long.
+  void hang(std::chrono::milliseconds silent = kAnswersWithin) { silent_ = silent; }
+  void answer() { silent_ = std::chrono::milliseconds(0); }
+  void lose_next_outcome();  // it is carried out, but the connection is lost before that is said
 
   // What someone with ovs-ofctl, the learn action or a timeout does. Text as in FlowSet; aborts on text that OVS
   // refuses (a mistake of the test).
@@ -70,6 +73,7 @@ class FakeSwitch final : public Switch {
 
   bool reachable_ = true;
   bool connected_ = false;
+  std::chrono::milliseconds silent_{0};
   bool lost_ = false;     // the connection breaks in the next run()
   bool changed_ = false;  // table_ since flows_ was copied
   std::optional<FlowSet> flows_;

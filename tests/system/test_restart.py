@@ -1,4 +1,5 @@
 """Daemons die and come back: what was right is left alone, what changed meanwhile is done."""
+import signal
 import time
 
 import lab as laboratory
@@ -132,6 +133,37 @@ class RestartTest(SystemTest):
         self.lab[1].wait_in_sync()
         for name in ("a", "r"):
             self.assert_pings(self.machines[f"{name}2"], self.machines[f"{name}1"].ip6)
+
+    def test_a_hung_ovs_vswitchd_is_said(self):
+        """It keeps its sockets open and answers nothing: said within 12 s everywhere, nothing is torn down, and it passes."""
+        hypervisor = self.lab[1]
+        counters = self.counters()
+        before = hypervisor.status()
+        hypervisor.vswitchd.signal(signal.SIGSTOP)
+        begun = time.monotonic()
+
+        def said(problems):
+            return [text for text in problems if "ovs-vswitchd has not answered since" in text]
+        try:
+            wait_until(lambda: len(said(hypervisor.status()["problems"])) == 3, 12, "status says it of each bridge")
+            self.saw(f"after {time.monotonic() - begun:.1f} s: {said(hypervisor.status()['problems'])[0]}")
+            wait_until(lambda: said(self.host_row(hypervisor)["problems"]), 5, "the host's row says it")
+            explained = hypervisor.ml2ctl("explain", "a1").stdout
+            for text in ("NO  bridge br-int: ovs-vswitchd has not answered for", "the counters of br-int are missing"):
+                self.assertIn(text, explained)
+        finally:
+            hypervisor.vswitchd.signal(signal.SIGCONT)
+        wait_until(lambda: not hypervisor.status()["problems"], 10, "the problem passes by itself")
+        wait_until(lambda: not self.host_row(hypervisor)["problems"], 10, "and in the host's row")
+        after = hypervisor.status()
+        self.assertEqual({name: bridge["connections"] for name, bridge in after["bridges"].items()},
+                         {name: bridge["connections"] for name, bridge in before["bridges"].items()})
+        self.assertEqual(after["counters"]["flow_mods"], before["counters"]["flow_mods"])
+        self.assert_counters_kept(counters, self.counters())
+        self.assert_pings(self.machines["a1"], self.machines["a2"].ip4)
+
+    def host_row(self, hypervisor):
+        return next(row for row in self.ml2ctl_json("host", "list") if row["name"] == hypervisor.host)
 
     def test_ovsdb_server_restart(self):
         for hypervisor, hard in ((self.lab[2], False), (self.lab[1], True)):  # the first has the ML2 database too

@@ -218,6 +218,27 @@ TEST_F(Explained, AWiredPortShowsItsFlowsWithCounters) {
   }
 }
 
+TEST_F(Explained, ASwitchThatDoesNotAnswerIsSaidAndSoAreTheCountersThatDidNotCome) {
+  fake_.plug("tap1", kPort);
+  fake_.run();
+  fake_.of_switch("br-int").hang(std::chrono::seconds(12));
+  CounterReading reading(fake_.agent(), fake_.clock());
+  fake_.clock().advance(CounterReading::kLimit);
+  fake_.run();
+  reading.run(fake_.agent());
+  ASSERT_TRUE(reading.done());
+  const std::string text = explain_text(explain_json(fake_.agent(), kPort, reading.counts()));
+  EXPECT_THAT(text, HasSubstr("NO  bridge br-int: ovs-vswitchd has not answered for 12 s"));
+  EXPECT_THAT(text, HasSubstr("problem of this host: bridge br-int: ovs-vswitchd has not answered since"));
+  EXPECT_THAT(text,
+              HasSubstr("warning: the counters of br-int are missing: ovs-vswitchd did not tell them within 2 s"));
+  const auto status = nlohmann::json::parse(status_json(fake_.agent(), {}));
+  EXPECT_EQ(status["bridges"]["br-int"]["silent_seconds"], 12.0);
+  EXPECT_TRUE(status["bridges"]["br-int"]["connected"]);
+  EXPECT_THAT(status_table(fake_.agent(), {}), HasSubstr("(connected, ovs-vswitchd has not answered for 12 s)"));
+  EXPECT_THAT(metrics_text(fake_.agent(), ""), HasSubstr("ml2_agent_bridge_silent_seconds{bridge=\"br-int\"} 12\n"));
+}
+
 TEST_F(Explained, WhatAntiSpoofingDropsIsAWarning) {
   fake_.plug("tap1", kPort);
   fake_.run();
