@@ -274,6 +274,10 @@ json explain_json(const Reconciler& reconciler, const Uuid& id, const FlowCounts
   json& checks = root["checks"] = json::array();
   add(checks, {"agent in sync", reconciler.in_sync(),
                reconciler.gate().empty() ? "" : "waits for: " + reconciler.gate().front()});
+  const ovsdb::DatabaseStatus database = reconciler.database().status();
+  const intent::SourceStatus source = reconciler.source().status();
+  add(checks, {"Open_vSwitch database connected", database.connected, database.error});
+  add(checks, {source.kind + " connected", source.connected, source.error});
   add(checks, {"bound to this host", true, port == nullptr ? "its row makes no sense" : segment_text(root)});
   add(checks, {"row accepted", port != nullptr && !state.refused,
                port == nullptr || state.refused ? state.waiting : std::string()});

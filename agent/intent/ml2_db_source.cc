@@ -133,7 +133,7 @@ void Ml2DbSource::write() {
   const ovsdb::Ml2Host* own = reading_.own_host();
   std::string taken = own == nullptr ? "" : name_taken(reading_.rows(), options_.node, *report_, own);
   if (taken.empty()) {
-    set_name_taken("");
+    name_taken_.clear();
   } else if (!name_taken_.empty() && now < next_heartbeat_) {
     write_due_ = false;  // it was there a while ago: it is looked for again then
     return;
@@ -168,23 +168,18 @@ void Ml2DbSource::write() {
   }
 }
 
-void Ml2DbSource::set_name_taken(std::string why) {
-  if (why == name_taken_) return;
-  name_taken_ = std::move(why);
-  ++sequence_;  // so that it is told; what the intent says is the same
-}
-
 void Ml2DbSource::take_outcome() {
   const auto outcome = database_.take_outcome();
   if (!outcome) return;
   if (outcome->status) {
+    write_error_.clear();
     pause_ = std::chrono::milliseconds{0};
     beat_ = std::move(beat_if_ok_);
-    if (claim_) set_name_taken("");
+    if (claim_) name_taken_.clear();
     return;
   }
   if (claim_ && outcome->overtaken) {
-    set_name_taken(*claim_);
+    name_taken_ = *claim_;
     return;
   }
   // Once more from the rows as they are then. Said once per failure, and failures are a pause apart.
@@ -192,8 +187,9 @@ void Ml2DbSource::take_outcome() {
   pause_ = std::clamp(pause_ * 2, kFirstPause, kLongestPause);
   next_write_ = clock_.now() + pause_;
   write_all_soon();
-  log::warn("intent", "the ML2 database did not take a report: {}; next try in {} ms",
-            outcome->status.error().message, pause_.count());
+  const std::string& error = outcome->status.error().message;
+  if (!outcome->overtaken) write_error_ = "the ML2 database does not take this node's reports: " + error;
+  log::warn("intent", "the ML2 database did not take a report: {}; next try in {} ms", error, pause_.count());
 }
 
 void Ml2DbSource::run() {
@@ -236,10 +232,11 @@ std::string Ml2DbSource::why_not_here(const Uuid& port) const { return reading_.
 
 SourceStatus Ml2DbSource::status() const {
   const ovsdb::DatabaseStatus database = database_.status();
+  const std::string& own = name_taken_.empty() ? write_error_ : name_taken_;
   return {.kind = "ML2 database",
           .where = database.remote,
           .connected = database.connected,
-          .error = name_taken_.empty() ? database.error : name_taken_,
+          .error = !database.connected || own.empty() ? database.error : own,
           .reconnects = database.reconnects,
           .old_schema = database.old_schema};
 }

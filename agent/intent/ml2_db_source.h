@@ -54,7 +54,6 @@ class Ml2DbSource final : public IntentSource {
   void read();
   void take_outcome();
   void write();
-  void set_name_taken(std::string why);
   void write_all_soon();
   void write_soon(const std::set<Uuid>& ports, bool host);
   [[nodiscard]] std::set<Uuid> put_off_reasons(const std::set<Uuid>& ports);
@@ -70,6 +69,7 @@ class Ml2DbSource final : public IntentSource {
   ChangeLog<Uuid> port_log_;  // of sequence_
   ChangeLog<Segment> remote_log_;
   ChangeLog<std::pair<Segment, Mac>> remote_port_log_;
+  std::string write_error_;             // what the last report failed with; empty when it was taken
   std::string name_taken_;              // why nothing is written; empty otherwise
   std::optional<std::string> claim_;    // what name_taken_ will be if the transaction in flight is overtaken
   std::optional<HostBeat> beat_;        // as the own row has it; nullopt: not known

@@ -5,15 +5,46 @@
 #include <utility>
 
 #include "datapath/base/log.h"
+#include "datapath/base/poll_loop.h"
 #include "datapath/base/text.h"
 
 namespace ml2::reconcile {
 
-bool Connections::run(const std::map<std::string, of::SwitchStatus>& switches) {
+bool Connections::run(const std::map<std::string, of::SwitchStatus>& switches, const ovsdb::DatabaseStatus& vswitch,
+                      const intent::SourceStatus& source) {
   const std::set<std::string> before = std::exchange(problems_, {});
   in_short_.clear();
   look_at_switches(switches);
+  look_at_database("Open_vSwitch database", vswitch.remote, vswitch.connected, vswitch.error);
+  look_at_database(source.kind, source.where, source.connected, source.error);
+  // Connected, and yet it does not take what this node has to say.
+  if (source.connected && !source.error.empty()) problems_.insert(source.error);
   return problems_ != before;
+}
+
+void Connections::wait() const {
+  for (const auto& [name, database] : databases_) {
+    const auto left =
+        std::chrono::duration_cast<std::chrono::milliseconds>(database.since.time + kAway - clock_.now());
+    if (!database.connected && left.count() >= 0) ml2_poll_timer(left.count() + 1);
+  }
+}
+
+void Connections::look_at_database(const std::string& name, const std::string& where, bool connected,
+                                   const std::string& error) {
+  const auto [found, is_first] = databases_.try_emplace(name, Database{connected, since_now()});
+  Database& database = found->second;
+  if (!is_first && connected != database.connected) {
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(clock_.now() - database.since.time).count();
+    journal_.add(Event::Kind::Connection, name,
+                 connected ? fmt::format("connected after {} s", seconds)
+                           : fmt::format("the connection is lost{}{}", error.empty() ? "" : ": ", error));
+    database = {connected, since_now()};
+  }
+  if (connected || clock_.now() < database.since.time + kAway) return;
+  problems_.insert(fmt::format("{} at {} not connected since {}{}{}; what stands is kept", name, where,
+                               text::time(database.since.wall), error.empty() ? "" : ": ", error));
+  in_short_.insert(name + " not connected");
 }
 
 void Connections::look_at_switches(const std::map<std::string, of::SwitchStatus>& switches) {

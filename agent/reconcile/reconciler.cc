@@ -56,7 +56,7 @@ void Reconciler::run() {
   for (auto& [name, bridge] : bridges_) bridge.of_switch->run();
   if (fast_path_.run()) dirty_ = true;
   take_outcomes();
-  const bool others_moved = connections_.run(switch_status());
+  const bool others_moved = connections_.run(switch_status(), seams_.vswitch.status(), seams_.source.status());
   if (!gate_open()) return;
   watch_drops();
   if (inputs_changed() || dirty_) {
@@ -78,6 +78,7 @@ void Reconciler::wait() {
   seams_.source.wait();
   for (auto& [name, bridge] : bridges_) bridge.of_switch->wait();
   fast_path_.wait(plan_, in_sync_);
+  connections_.wait();
   if (!in_sync_) return;
   if (dirty_) ml2_poll_immediate();
   spoof_drops_.wait();
@@ -430,8 +431,6 @@ void Reconciler::find_problems() {
     const std::string why = seams_.source.why_not_here(port);
     if (!why.empty()) problems.insert(fmt::format("interface {}: kept off the network: {}", interface, why));
   }
-  const intent::SourceStatus source = seams_.source.status();
-  if (source.connected && !source.error.empty()) problems.insert(source.error);
   problems.insert(seams_.source.intent()->problems.begin(), seams_.source.intent()->problems.end());
   for (const std::string& sentence : compiler_.rejected()) problems.insert(sentence);
   if (!database_error_.empty()) problems.insert("Open_vSwitch database: " + database_error_);

@@ -31,10 +31,20 @@ class FakeSource final : public intent::IntentSource {
   [[nodiscard]] IntentChanges changes_since(std::uint64_t sequence) const override;
   void report(const intent::NodeReport* node, const std::map<Uuid, intent::PortReport>& ports,
               const std::set<Uuid>* changed) override;
-  [[nodiscard]] intent::SourceStatus status() const override { return {.kind = "test", .where = "memory"}; }
+  [[nodiscard]] intent::SourceStatus status() const override { return status_; }
   [[nodiscard]] std::string why_not_here(const Uuid& port) const override { return "no port " + port.to_string(); }
 
   [[nodiscard]] std::int64_t generation() const override { return generation_; }
+  // What it says of itself; what it holds stays.
+  void disconnect(std::string error) {
+    status_.connected = false;
+    status_.error = std::move(error);
+  }
+  void reconnect() {
+    status_.connected = true;
+    status_.error.clear();
+  }
+
   void ask_for(std::int64_t generation) { generation_ = generation; }
 
   void set(Intent intent) {
@@ -50,6 +60,7 @@ class FakeSource final : public intent::IntentSource {
   std::uint64_t sequence_ = 0;
   std::int64_t generation_ = 0;
   intent::NodeReport report_;
+  intent::SourceStatus status_{.kind = "test", .where = "memory", .connected = true};
 };
 
 class FakeNode {

@@ -78,6 +78,7 @@ class SourcesTest(SystemTest):
         def away():
             for server in self.lab.ml2_db_cluster:
                 server.kill()
+            self.assert_said(self.lab[1])
             self.lab[1].agent.kill()
             self.lab[1].start_agent(wait=False)
             wait_until(lambda: self.lab[1].status()["waiting_for"], 20, "the new agent says what it waits for")
@@ -88,8 +89,21 @@ class SourcesTest(SystemTest):
             self.lab.settle(60)
             counters = self.lab[1].status()["counters"]
             self.assertEqual((counters["flow_mods"], counters["transactions"]), (0, 0))
+            wait_until(lambda: not self.lab[1].status()["problems"], 10, "no problem is left")
+            self.assertIn("ML2 database: connected after", self.lab[1].agent_call("events"))
             self.wire_new("w")
         self.lossless(away)
+
+    def assert_said(self, hypervisor):
+        """That the ML2 database is away, wherever an operator looks."""
+        problem = wait_until(lambda: next((text for text in hypervisor.status()["problems"] if "ML2 database at" in text), None),
+                             10, "status says it")
+        self.saw(f"{hypervisor.host}: {problem}")
+        self.assertIn("not connected since", problem)
+        self.assertIn("connection ML2 database: the connection is lost", hypervisor.agent_call("events"))
+        explained = hypervisor.agent_call("explain", "a1")
+        self.assertIn("NO  ML2 database connected: ", explained)
+        self.assertIn("problem of this host: ML2 database at", explained)
 
     def test_the_clock_steps(self):
         hypervisor = self.lab[1]

@@ -197,6 +197,21 @@ TEST_F(Ml2DbSourceTest, OtherHostsComeWithoutAWriteOfOurs) {
   EXPECT_EQ(database.sequence(), seen) << "what others say of themselves wakes nobody";
 }
 
+TEST_F(Ml2DbSourceTest, AReportThatIsNotTakenIsSaidUntilOneIs) {
+  database.fail_next_commit(Error{ErrorKind::Transient, "database ML2 did not answer a transaction within 10000 ms"});
+  say({PortStatus::Active, ""});
+  settle();
+  EXPECT_TRUE(source.status().connected);
+  EXPECT_EQ(
+      source.status().error,
+      "the ML2 database does not take this node's reports: database ML2 did not answer a transaction within 10000 "
+      "ms");
+  clock.advance(milliseconds(200));
+  settle();
+  EXPECT_EQ(status(), "ACTIVE");
+  EXPECT_EQ(source.status().error, "");
+}
+
 // Another node has this node's name: it came first, and its last heartbeat is `age` seconds old.
 class NameTakenTest : public Ml2DbSourceTest {
  protected:
@@ -262,10 +277,11 @@ TEST_F(NameTakenTest, ALostAnswerSaysNothingAboutTheName) {
                    {"heartbeat", ovsdb::Datum::of(ovsdb::Atom(wall() - 91))}});
   database.fail_next_commit(Error{ErrorKind::Transient, "no connection"});
   settle();
-  EXPECT_EQ(source.status().error, "");
+  EXPECT_THAT(source.status().error, testing::Not(testing::HasSubstr("another node")));
   clock.advance(milliseconds(200));
   settle();
   EXPECT_EQ(owner(), "ours");
+  EXPECT_EQ(source.status().error, "");
 }
 
 }  // namespace

@@ -94,5 +94,33 @@ TEST_F(Neighbours, WhatIsAskedForOfASwitchThatDoesNotAnswerIsSentOnce) {
   EXPECT_EQ(node_.of_switch("br-int").status().connections, 1U);
 }
 
+TEST_F(Neighbours, ADatabaseThatIsAwayIsAProblemAndAnEventUntilItIsBack) {
+  const std::size_t bundles = node_.bundles();
+  node_.source().disconnect("connection refused");
+  node_.vswitch().disconnect("end of file");
+  node_.run(2);
+  EXPECT_THAT(node_.agent().problems(), IsEmpty()) << "the next leader of a cluster may be there in a second";
+  EXPECT_THAT(connection_events(), Contains("test: the connection is lost: connection refused"));
+  EXPECT_THAT(connection_events(), Contains(HasSubstr("Open_vSwitch database: the connection is lost: ")));
+  pass(std::chrono::seconds(3));
+  EXPECT_THAT(node_.agent().problems(),
+              Contains(AllOf(HasSubstr("test at memory not connected since 2023-11-14T22:13:2"),
+                             HasSubstr(": connection refused; what stands is kept"))));
+  EXPECT_THAT(node_.agent().problems(), Contains(HasSubstr("Open_vSwitch database at ")));
+  EXPECT_THAT(node_.agent().out_of_reach(), Contains("test not connected"));
+  EXPECT_EQ(node_.agent().port_reports().at(kPort).status, intent::PortStatus::Active);
+  pass(std::chrono::seconds(3));
+  EXPECT_THAT(reported(), Contains(HasSubstr("not connected since")));
+
+  node_.source().reconnect();
+  node_.vswitch().reconnect();
+  node_.run();
+  EXPECT_THAT(node_.agent().problems(), IsEmpty());
+  EXPECT_THAT(node_.agent().out_of_reach(), IsEmpty());
+  EXPECT_THAT(connection_events(), Contains("test: connected after 6 s"));
+  EXPECT_TRUE(node_.agent().converged());
+  EXPECT_EQ(node_.bundles(), bundles);
+}
+
 }  // namespace
 }  // namespace ml2::reconcile
