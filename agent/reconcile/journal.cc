@@ -56,15 +56,18 @@ void Journal::port(const Uuid& id, const intent::PortReport* report, const PortS
     return;
   }
   PortHistory& history = ports_[id];
-  const bool plugged = state != nullptr && !state->interface.empty();
   const bool known = history.since != WallTime{};
-  // A port that was plugged before the agent started: nobody knows when.
-  if (plugged && !history.plugged && known) history.plugged = now;
-  if (!plugged) history.plugged.reset();
+  const bool has_interface = state != nullptr && !state->interface.empty();
+  const bool had_interface = std::exchange(history.has_interface, has_interface);
+  // A port that was plugged before the agent started, or before anybody asked for it: nobody knows when.
+  if (has_interface && !had_interface && known) history.plugged = now;
+  if (!has_interface) history.plugged.reset();
   if (known && history.report == *report) return;
   const bool was_active = known && history.report.status == intent::PortStatus::Active;
-  if (report->status == intent::PortStatus::Active && !was_active && history.plugged) {
-    history.seconds_to_wire = std::chrono::duration<double>(now - *history.plugged).count();
+  // Once for each plug: a port that comes back after a bridge was lost has not been plugged again.
+  if (report->status == intent::PortStatus::Active && history.plugged) {
+    history.seconds_to_wire =
+        std::chrono::duration<double>(now - *std::exchange(history.plugged, std::nullopt)).count();
     wirings_.observe(*history.seconds_to_wire);
   }
   history.report = *report;

@@ -49,9 +49,10 @@ struct Event {
 // How long a port has been the way it is.
 struct PortHistory {
   intent::PortReport report;
-  WallTime since{};                       // of `report`
-  std::optional<Monotonic> plugged;       // its interface was first seen; absent: it has none
-  std::optional<double> seconds_to_wire;  // from plugged to ACTIVE, of the last time
+  WallTime since{};  // of `report`
+  bool has_interface = false;
+  std::optional<Monotonic> plugged;       // its interface was first seen, and it was not ACTIVE since; else absent
+  std::optional<double> seconds_to_wire;  // from plugged to the first ACTIVE after it
 };
 
 class Journal {

@@ -1,1 +1,1 @@
-ml2_test(reconciler_test LABEL unit SOURCES reconciler_test.cc reconciler_connections_test.cc reconciler_marks_test.cc reconciler_fast_path_test.cc reconciler_spoof_drops_test.cc LINK ml2_fake_node)
+ml2_test(reconciler_test LABEL unit SOURCES reconciler_test.cc reconciler_connections_test.cc reconciler_journal_test.cc reconciler_marks_test.cc reconciler_fast_path_test.cc reconciler_spoof_drops_test.cc LINK ml2_fake_node)
