@@ -263,7 +263,7 @@ json explain_json(const Reconciler& reconciler, const Uuid& id, const FlowCounts
   }
   if (const auto history = reconciler.journal().port_histories().find(id);
       history != reconciler.journal().port_histories().end()) {
-    root["since"] = text::time(history->second.since);
+    root["since"] = history->second.since ? json(text::time(*history->second.since)) : json();
     if (history->second.seconds_to_wire) root["seconds_to_wire"] = *history->second.seconds_to_wire;
   }
   const auto row = reconciler.vswitch().interfaces.find(state.interface);
@@ -335,9 +335,11 @@ std::string explain_text(const json& port) {
   if (port.contains("status")) {
     const bool active = port["status"] == "ACTIVE";  // what is wrong all the same is a warning below
     const std::string reason = active ? "" : port.value("reason", "");
-    text +=
-        fmt::format("{} on host {} since {}{}{}\n", port["status"].get<std::string>(),
-                    port["host"].get<std::string>(), port.value("since", "?"), reason.empty() ? "" : ": ", reason);
+    const json since = port.value("since", json());
+    text += fmt::format("{} on host {} since {}{}{}\n", port["status"].get<std::string>(),
+                        port["host"].get<std::string>(),
+                        since.is_string() ? since.get<std::string>() : "before the agent's start",
+                        reason.empty() ? "" : ": ", reason);
   }
   if (const std::string advice = port.value("advice", ""); !advice.empty()) text += "what to do: " + advice + "\n";
   text += "\n";

@@ -49,21 +49,22 @@ void Journal::add(Event::Kind kind, std::string subject, std::string text, std::
   if (events_.size() > kMaxEvents) events_.pop_front();
 }
 
-void Journal::port(const Uuid& id, const intent::PortReport* report, const PortState* state) {
+void Journal::port(const Uuid& id, const intent::PortReport* report, const PortState* state,
+                   std::optional<WallTime> wired_since) {
   const Monotonic now = clock_.now();
   if (report == nullptr) {
     if (ports_.erase(id) != 0) add(Event::Kind::Port, id.to_string(), "no port of this host any more");
     return;
   }
-  PortHistory& history = ports_[id];
-  const bool known = history.since != WallTime{};
+  const auto [found, is_new] = ports_.try_emplace(id);
+  PortHistory& history = found->second;
   const bool has_interface = state != nullptr && !state->interface.empty();
   const bool had_interface = std::exchange(history.has_interface, has_interface);
   // A port that was plugged before the agent started, or before anybody asked for it: nobody knows when.
-  if (has_interface && !had_interface && known) history.plugged = now;
+  if (has_interface && !had_interface && !is_new) history.plugged = now;
   if (!has_interface) history.plugged.reset();
-  if (known && history.report == *report) return;
-  const bool was_active = known && history.report.status == intent::PortStatus::Active;
+  if (!is_new && history.report == *report) return;
+  const bool was_active = !is_new && history.report.status == intent::PortStatus::Active;
   // Once for each plug: a port that comes back after a bridge was lost has not been plugged again.
   if (report->status == intent::PortStatus::Active && history.plugged) {
     history.seconds_to_wire =
@@ -71,7 +72,13 @@ void Journal::port(const Uuid& id, const intent::PortReport* report, const PortS
     wirings_.observe(*history.seconds_to_wire);
   }
   history.report = *report;
-  if (!was_active || report->status != intent::PortStatus::Active) history.since = clock_.wall();
+  const bool is_active = report->status == intent::PortStatus::Active;
+  if (is_new &&
+      is_active) {  // no port is wired in the step that first hears of it: an agent before this one wired it
+    history.since = wired_since;
+  } else if (!was_active || !is_active) {
+    history.since = clock_.wall();
+  }
   add(Event::Kind::Port, id.to_string(),
       report->reason.empty() ? std::string(word(report->status))
                              : fmt::format("{}: {}", word(report->status), report->reason));

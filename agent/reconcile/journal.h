@@ -49,7 +49,7 @@ struct Event {
 // How long a port has been the way it is.
 struct PortHistory {
   intent::PortReport report;
-  WallTime since{};  // of `report`
+  std::optional<WallTime> since;  // of `report`; absent: since before the agent started, and nobody knows when
   bool has_interface = false;
   std::optional<Monotonic> plugged;       // its interface was first seen, and it was not ACTIVE since; else absent
   std::optional<double> seconds_to_wire;  // from plugged to the first ACTIVE after it
@@ -64,8 +64,10 @@ class Journal {
   // What the events that follow are due to.
   void woken_by(std::string cause) { cause_ = std::move(cause); }
   void add(Event::Kind kind, std::string subject, std::string text, std::size_t size = 0);
-  // How a port stands now; nullptr: it is none of this node's any more.
-  void port(const Uuid& id, const intent::PortReport* report, const PortState* state);
+  // How a port stands now; nullptr: it is none of this node's any more. `wired_since`: what its interface says of an
+  // ACTIVE one, from before the agent started.
+  void port(const Uuid& id, const intent::PortReport* report, const PortState* state,
+            std::optional<WallTime> wired_since = std::nullopt);
   void step_took(double seconds) { steps_.observe(seconds); }
 
   [[nodiscard]] const std::deque<Event>& events() const { return events_; }

@@ -73,7 +73,12 @@ void Reconciler::judge_port(const Uuid& id, std::set<Uuid>& changed) {
       now->reason += (now->reason.empty() ? "" : "; ") + drops;
     }
   }
-  journal_.port(id, now ? &*now : nullptr, state);
+  std::optional<WallTime> wired_since;
+  if (before == port_reports_.end() && state != nullptr) {
+    const auto row = vswitch().interfaces.find(state->interface);
+    if (row != vswitch().interfaces.end()) wired_since = marked_since(row->second, seams_.clock.wall());
+  }
+  journal_.port(id, now ? &*now : nullptr, state, wired_since);
   const bool is_active = now && now->status == intent::PortStatus::Active;
   if (was_active && !is_active) --active_ports_;
   if (!was_active && is_active) ++active_ports_;

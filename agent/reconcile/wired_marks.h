@@ -24,4 +24,7 @@ inline constexpr const char* kInstalledTimeKey = "ml2-installed-ts";
 [[nodiscard]] std::optional<ovsdb::Operation> wired_mark(const ovsdb::InterfaceRow& row, bool wired, bool complete,
                                                          WallTime now);
 
+// When the interface says that its port was wired; nullopt when it does not, or of the time to come.
+[[nodiscard]] std::optional<WallTime> marked_since(const ovsdb::InterfaceRow& row, WallTime now);
+
 }  // namespace ml2::reconcile

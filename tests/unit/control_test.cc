@@ -191,6 +191,16 @@ TEST_F(Explained, APortThatIsNotPluggedSaysWhatToDoAndSinceWhen) {
   EXPECT_THAT(explain_text(explained), HasSubstr("NO  plugged"));
 }
 
+TEST_F(Explained, AWiredPortIsSoSinceBeforeTheAgentStarted) {
+  fake_.plug("tap1", kPort);
+  fake_.run();
+  const std::string wired = explain()["since"];
+  fake_.clock().advance(std::chrono::hours(5));
+  fake_.start_agent();
+  fake_.run();
+  EXPECT_EQ(explain()["since"].get<std::string>().substr(0, 19), wired.substr(0, 19));
+}
+
 TEST_F(Explained, AWrongIfaceIdIsFoundByTheMac) {
   fake_.plug("tap1", Uuid::random());
   const auto rows = fake_.vswitch().server();

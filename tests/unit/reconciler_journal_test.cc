@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "agent/reconcile/journal.h"
+#include "agent/reconcile/wired_marks.h"
 #include "tests/fakes/fake_clock.h"
 
 namespace ml2::reconcile {
@@ -57,6 +58,29 @@ TEST_F(PortJournal, APortThatWasPluggedBeforeTheAgentStartedHasNoTimeToWire) {
   active();
   EXPECT_EQ(took(), std::nullopt);
   EXPECT_EQ(journal_.wirings().count(), 0U);
+}
+
+TEST_F(PortJournal, APortThatIsWiredWhenTheAgentStartsIsSoSinceBefore) {
+  active();
+  EXPECT_EQ(journal_.port_histories().at(kPort).since, std::nullopt);
+  pass(5);
+  down("tap1");
+  EXPECT_EQ(journal_.port_histories().at(kPort).since, clock_.wall());
+  pass(5);
+  active();
+  EXPECT_EQ(journal_.port_histories().at(kPort).since, clock_.wall());
+}
+
+TEST(WiredMarks, ATimeThatMakesNoSenseIsNone) {
+  const WallTime now{std::chrono::milliseconds(1'700'000'000'000)};
+  ovsdb::InterfaceRow row;
+  EXPECT_EQ(marked_since(row, now), std::nullopt);
+  for (const char* text : {"", "yesterday", "-1", "0", "1700000000001", "99999999999999999999"}) {
+    row.external_ids = {{"ml2-installed", "true"}, {"ml2-installed-ts", text}};
+    EXPECT_EQ(marked_since(row, now), std::nullopt) << text;
+  }
+  row.external_ids["ml2-installed-ts"] = "1700000000000";
+  EXPECT_EQ(marked_since(row, now), now);
 }
 
 }  // namespace

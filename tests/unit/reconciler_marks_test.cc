@@ -50,6 +50,10 @@ TEST_F(Marks, AnInterfaceSaysSinceWhenItsPortIsWired) {
   node_.start_agent();
   node_.run();
   EXPECT_EQ(ids("tap1").at("ml2-installed-ts"), since);
+  const auto wired = node_.agent().journal().port_histories().at(first_).since;
+  ASSERT_TRUE(wired) << "a new agent says what the interface says";
+  EXPECT_EQ(std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(wired->time_since_epoch()).count()),
+            since);
   intent_.ports.at(first_).admin_state_up = false;
   node_.source().set(intent_);
   node_.run();
