@@ -174,6 +174,12 @@ std::string metrics_text(const reconcile::Reconciler& reconciler, const std::str
   families.counter("ml2_agent_reconnects_total", "Times that a lost connection to a database came back",
                    static_cast<double>(database.reconnects), {{"source", "Open_vSwitch"}});
   families.counter("ml2_agent_reconnects_total", "", static_cast<double>(source.reconnects), {{"source", "intent"}});
+  families.counter(
+      "ml2_agent_netlink_full_reads_total",
+      "Times that everything was read over netlink: once at the start, and after notifications were lost",
+      static_cast<double>(reconciler.kernel().full_reads()));
+  families.gauge("ml2_agent_netlink_read", "Whether the last read over netlink went well",
+                 reconciler.kernel().status() ? 1 : 0);
   families.counter("ml2_agent_transactions_total", "Transactions sent to Open_vSwitch",
                    static_cast<double>(counters.transactions));
   families.counter("ml2_agent_failures_total", "Transactions and bundles that failed",

@@ -69,6 +69,18 @@ std::string ovs_schema(const Reconciler& reconciler) {
 
 double seconds(std::chrono::milliseconds time) { return static_cast<double>(time.count()) / 1000; }
 
+std::string netlink_text(const nl::Kernel& kernel) {
+  const nl::Snapshot* snapshot = kernel.snapshot();
+  const Status status = kernel.status();
+  std::string text = "not read yet";
+  if (snapshot != nullptr) {
+    text = fmt::format("{} links, {} addresses", snapshot->links.size(), snapshot->addresses.size());
+    // Again: notifications were lost.
+    if (kernel.full_reads() > 1) text += fmt::format(", read whole {} times", kernel.full_reads());
+  }
+  return status ? text : fmt::format("{} ({})", text, status.error().message);
+}
+
 bool any_unenforced(const Reconciler& reconciler) {
   const Intent* intent = reconciler.source().intent();
   return intent != nullptr && std::any_of(intent->ports.begin(), intent->ports.end(),
@@ -115,6 +127,11 @@ std::string status_json(const Reconciler& reconciler, const AgentFacts& agent) {
                     {"error", source.error},
                     {"read", reconciler.source().intent() != nullptr},
                     {"generation", reconciler.source().generation()}};
+  const nl::Snapshot* kernel = reconciler.kernel().snapshot();
+  const Status kernel_status = reconciler.kernel().status();
+  root["netlink"] = {{"read", kernel != nullptr},
+                     {"error", kernel_status ? "" : kernel_status.error().message},
+                     {"full_reads", reconciler.kernel().full_reads()}};
   json bridges = json::object();
   for (const auto& [name, status] : reconciler.switch_status()) {
     const auto flows = reconciler.desired().flows.find(name);
@@ -185,6 +202,7 @@ std::string status_table(const Reconciler& reconciler, const AgentFacts& agent) 
                                     ? ", schema " + agent.ml2_schema
                                     : fmt::format(", its schema is older than this program's {}: run ml2-db upgrade",
                                                   agent.ml2_schema))}};
+  rows.push_back({"netlink", netlink_text(reconciler.kernel())});
   for (const auto& [name, status] : reconciler.switch_status()) {
     const auto flows = reconciler.desired().flows.find(name);
     const std::size_t count = flows == reconciler.desired().flows.end() ? 0 : flows->second.size();

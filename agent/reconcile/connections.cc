@@ -11,7 +11,7 @@
 namespace ml2::reconcile {
 
 bool Connections::run(const std::map<std::string, of::SwitchStatus>& switches, const ovsdb::DatabaseStatus& vswitch,
-                      const intent::SourceStatus& source) {
+                      const intent::SourceStatus& source, const Status& kernel) {
   const std::set<std::string> before = std::exchange(problems_, {});
   in_short_.clear();
   look_at_switches(switches);
@@ -19,6 +19,9 @@ bool Connections::run(const std::map<std::string, of::SwitchStatus>& switches, c
   look_at_database(source.kind, source.where, source.connected, source.error);
   // Connected, and yet it does not take what this node has to say.
   if (source.connected && !source.error.empty()) problems_.insert(source.error);
+  if (!kernel)
+    problems_.insert(
+        fmt::format("netlink: {}; what was read before stands, and it is tried again", kernel.error().message));
   return problems_ != before;
 }
 

@@ -17,6 +17,7 @@
 #include "agent/intent/intent_source.h"
 #include "agent/reconcile/journal.h"
 #include "datapath/base/clock.h"
+#include "datapath/base/result.h"
 #include "datapath/openflow/switch.h"
 #include "ovsdb/database.h"
 
@@ -29,7 +30,7 @@ class Connections {
 
   // How the neighbours stand now. True when problems() are others than before.
   bool run(const std::map<std::string, of::SwitchStatus>& switches, const ovsdb::DatabaseStatus& vswitch,
-           const intent::SourceStatus& source);
+           const intent::SourceStatus& source, const Status& kernel);
   void wait() const;
   // A sentence stays the same for as long as its cause does.
   [[nodiscard]] const std::set<std::string>& problems() const { return problems_; }

@@ -56,7 +56,8 @@ void Reconciler::run() {
   for (auto& [name, bridge] : bridges_) bridge.of_switch->run();
   if (fast_path_.run()) dirty_ = true;
   take_outcomes();
-  const bool others_moved = connections_.run(switch_status(), seams_.vswitch.status(), seams_.source.status());
+  const bool others_moved =
+      connections_.run(switch_status(), seams_.vswitch.status(), seams_.source.status(), seams_.kernel.status());
   if (!gate_open()) return;
   watch_drops();
   if (inputs_changed() || dirty_) {

@@ -135,6 +135,26 @@ TEST(StatusOf, ShowsEachPortAndThatItsGroupsAreNotEnforced) {
   EXPECT_THAT(status_table(fake.agent(), {}), HasSubstr("notice: security groups are not enforced"));
 }
 
+TEST(StatusOf, NetlinkIsOneOfItsRows) {
+  reconcile::FakeNode fake(node());
+  fake.source().set(local_port("vm1"));
+  fake.run();
+  auto json = nlohmann::json::parse(status_json(fake.agent(), {}))["netlink"];
+  EXPECT_EQ(json, (nlohmann::json{{"read", true}, {"error", ""}, {"full_reads", 1}}));
+  EXPECT_THAT(status_table(fake.agent(), {}), HasSubstr("1 links, 0 addresses\n"));
+  fake.kernel().overrun();
+  fake.kernel().fail_next_read();
+  fake.run(1);
+  json = nlohmann::json::parse(status_json(fake.agent(), {}))["netlink"];
+  EXPECT_NE(json["error"], "");
+  EXPECT_TRUE(json["read"]) << "what was read before stands";
+  EXPECT_THAT(status_table(fake.agent(), {}), HasSubstr(json["error"].get<std::string>()));
+  EXPECT_THAT(metrics_text(fake.agent(), ""), HasSubstr("ml2_agent_netlink_read 0\n"));
+  fake.run(1);
+  EXPECT_THAT(status_table(fake.agent(), {}), HasSubstr("read whole 2 times"));
+  EXPECT_THAT(metrics_text(fake.agent(), ""), HasSubstr("ml2_agent_netlink_full_reads_total 2\n"));
+}
+
 TEST(StatusOf, HostileNamesNeitherBreakTheJsonNorThrow) {
   reconcile::FakeNode fake(node());
   fake.source().set(local_port("\xff\xfe\"\n\x1b[31m"));

@@ -122,5 +122,15 @@ TEST_F(Neighbours, ADatabaseThatIsAwayIsAProblemAndAnEventUntilItIsBack) {
   EXPECT_EQ(node_.bundles(), bundles);
 }
 
+TEST_F(Neighbours, NetlinkThatCannotBeReadIsAProblemUntilItCan) {
+  node_.kernel().overrun();
+  node_.kernel().fail_next_read();
+  node_.run(1);
+  EXPECT_THAT(node_.agent().problems(), Contains(HasSubstr("netlink: ")));
+  EXPECT_TRUE(node_.agent().in_sync());
+  node_.run(2);
+  EXPECT_THAT(node_.agent().problems(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace ml2::reconcile
