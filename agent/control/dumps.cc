@@ -22,6 +22,30 @@ std::string map_text(const std::map<std::string, std::string>& map) {
   return result;
 }
 
+std::string segment_text(const Segment& segment) {
+  return fmt::format("network={} type={} physical_network={} segmentation_id={}", segment.network.to_string(),
+                     to_string(segment.type), dash(segment.physical_network), segment.segmentation_id);
+}
+
+json segment_json(const Segment& segment) {
+  return {{"network_id", segment.network.to_string()},
+          {"network_type", to_string(segment.type)},
+          {"physical_network", segment.physical_network},
+          {"segmentation_id", segment.segmentation_id}};
+}
+
+template <class Values>
+std::vector<std::string> texts(const Values& values) {
+  std::vector<std::string> result;
+  for (const auto& value : values) result.push_back(value.to_string());
+  return result;
+}
+
+template <class Values>
+std::string joined(const Values& values) {
+  return dash(fmt::format("{}", fmt::join(texts(values), ",")));
+}
+
 // Without the last line end.
 std::string or_else(std::string text, const char* nothing) {
   if (text.empty()) return nothing;
@@ -62,18 +86,30 @@ std::string intent_text(const Reconciler& reconciler) {
   if (intent == nullptr) return "the intent has not been read yet";
   std::string text;
   for (const auto& [id, port] : intent->ports) {
-    std::vector<std::string> addresses;
-    for (const IpAddress& address : port.fixed_ips) addresses.push_back(address.to_string());
-    text +=
-        fmt::format("port {} name={} network={} type={} physical_network={} segmentation_id={} mac={} up={} ips={}\n",
-                    id.to_string(), text::printable(port.name, 40), port.segment.network.to_string(),
-                    to_string(port.segment.type), dash(port.segment.physical_network), port.segment.segmentation_id,
-                    port.mac.to_string(), port.admin_state_up, fmt::join(addresses, ","));
+    std::vector<std::string> pairs;
+    for (const AddressPair& pair : port.allowed_address_pairs) {
+      pairs.push_back(fmt::format("{}@{}", pair.network.to_string(), pair.mac.to_string()));
+    }
+    text += fmt::format(
+        "port {} name={} {} mac={} up={} ips={} device_owner={} port_security={} allowed_address_pairs={}\n",
+        id.to_string(), text::printable(port.name, 40), segment_text(port.segment), port.mac.to_string(),
+        port.admin_state_up, joined(port.fixed_ips), dash(text::printable(port.device_owner, 60)),
+        port.port_security_enabled, dash(fmt::format("{}", fmt::join(pairs, ","))));
   }
   for (const Vtep& vtep : intent->vteps) {
     text += fmt::format("vtep {} {} host={}\n", to_string(vtep.type), vtep.address.to_string(), vtep.host);
   }
+  for (const auto& [segment, remote] : intent->remote) {
+    text += fmt::format("remote {} vteps={} any_mac={} shared_macs={}\n", segment_text(segment), joined(remote.vteps),
+                        remote.any_mac, joined(remote.shared_macs));
+    for (const RemotePort& port : remote.ports) {
+      text += fmt::format("remote_port network={} mac={} vtep={} answered={}{}\n", segment.network.to_string(),
+                          port.mac.to_string(), port.vtep.to_string(), joined(port.answered),
+                          port.router ? " router" : "");
+    }
+  }
   for (const auto& [id, reason] : intent->refused) text += fmt::format("refused {}: {}\n", id.to_string(), reason);
+  for (const std::string& problem : intent->problems) text += fmt::format("problem {}\n", problem);
   return or_else(std::move(text), "the intent is empty");
 }
 
@@ -154,24 +190,48 @@ std::string intent_json(const Reconciler& reconciler) {
   json root{{"host", intent->node.host}, {"complete", intent->complete}};
   json& ports = root["ports"] = json::array();
   for (const auto& [id, port] : intent->ports) {
-    json addresses = json::array();
-    for (const IpAddress& address : port.fixed_ips) addresses.push_back(address.to_string());
-    ports.push_back({{"id", id.to_string()},
-                     {"name", port.name},
-                     {"network_id", port.segment.network.to_string()},
-                     {"network_type", to_string(port.segment.type)},
-                     {"physical_network", port.segment.physical_network},
-                     {"segmentation_id", port.segment.segmentation_id},
-                     {"mac_address", port.mac.to_string()},
-                     {"admin_state_up", port.admin_state_up},
-                     {"fixed_ips", std::move(addresses)},
-                     {"device_owner", port.device_owner},
-                     {"port_security_enabled", port.port_security_enabled}});
+    json pairs = json::array();
+    for (const AddressPair& pair : port.allowed_address_pairs) {
+      pairs.push_back({{"ip_address", pair.network.to_string()}, {"mac_address", pair.mac.to_string()}});
+    }
+    json one = segment_json(port.segment);
+    one.update({{"id", id.to_string()},
+                {"name", port.name},
+                {"mac_address", port.mac.to_string()},
+                {"admin_state_up", port.admin_state_up},
+                {"fixed_ips", texts(port.fixed_ips)},
+                {"device_owner", port.device_owner},
+                {"port_security_enabled", port.port_security_enabled},
+                {"security_groups", texts(port.security_groups)},
+                {"allowed_address_pairs", std::move(pairs)},
+                {"vhost_user", port.vhost_user},
+                {"mtu", port.mtu}});
+    ports.push_back(std::move(one));
   }
   json& vteps = root["vteps"] = json::array();
   for (const Vtep& vtep : intent->vteps) {
-    vteps.push_back({{"type", to_string(vtep.type)}, {"address", vtep.address.to_string()}, {"host", vtep.host}});
+    vteps.push_back({{"type", to_string(vtep.type)},
+                     {"address", vtep.address.to_string()},
+                     {"udp_port", vtep.udp_port},
+                     {"host", vtep.host}});
   }
+  json& segments = root["remote"] = json::array();
+  for (const auto& [segment, remote] : intent->remote) {
+    json one = segment_json(segment);
+    json remote_ports = json::array();
+    for (const RemotePort& port : remote.ports) {
+      remote_ports.push_back({{"mac_address", port.mac.to_string()},
+                              {"vtep", port.vtep.to_string()},
+                              {"answered", texts(port.answered)},
+                              {"router", port.router}});
+    }
+    one.update({{"vteps", texts(remote.vteps)},
+                {"ports", std::move(remote_ports)},
+                {"shared_macs", texts(remote.shared_macs)},
+                {"any_mac", remote.any_mac}});
+    segments.push_back(std::move(one));
+  }
+  root["problems"] = intent->problems;
   json& refused = root["refused"] = json::object();
   for (const auto& [id, reason] : intent->refused) refused[id.to_string()] = reason;
   return print(root);

@@ -173,6 +173,42 @@ TEST(StatusOf, DumpsNameTablesAndPorts) {
   EXPECT_THAT(intent_text(fake.agent()), HasSubstr("type=local"));
 }
 
+TEST(StatusOf, TheDumpOfTheIntentHasAllOfIt) {
+  Intent intent = local_port("vm1");
+  Port& port = intent.ports.at(kPort);
+  port.device_owner = "compute:nova";
+  port.port_security_enabled = false;
+  port.allowed_address_pairs = {
+      {.mac = *Mac::parse("fa:16:3e:00:00:09"), .network = *IpNetwork::parse("10.0.0.0/24")}};
+  const Segment segment{.network = kPort, .type = NetworkType::Vxlan, .segmentation_id = 7};
+  const IpAddress vtep = *IpAddress::parse("192.0.2.2");
+  intent.remote[segment] = {.vteps = {vtep},
+                            .ports = {{.mac = *Mac::parse("fa:16:3e:00:00:02"),
+                                       .vtep = vtep,
+                                       .answered = {*IpAddress::parse("10.0.0.2"), *IpAddress::parse("fd00::2")},
+                                       .router = true}},
+                            .shared_macs = {*Mac::parse("fa:16:3e:00:00:09")},
+                            .any_mac = true};
+  intent.problems = {"two hosts have one address"};
+  reconcile::FakeNode fake(node());
+  fake.source().set(intent);
+  fake.run();
+  const std::string text = intent_text(fake.agent());
+  EXPECT_THAT(text, HasSubstr(" device_owner=compute:nova port_security=false "
+                              "allowed_address_pairs=10.0.0.0/24@fa:16:3e:00:00:09\n"));
+  EXPECT_THAT(text, HasSubstr("type=vxlan physical_network=- segmentation_id=7 vteps=192.0.2.2 any_mac=true "
+                              "shared_macs=fa:16:3e:00:00:09\n"));
+  EXPECT_THAT(text, HasSubstr("mac=fa:16:3e:00:00:02 vtep=192.0.2.2 answered=10.0.0.2,fd00::2 router\n"));
+  EXPECT_THAT(text, HasSubstr("problem two hosts have one address"));
+  const auto json = nlohmann::json::parse(intent_json(fake.agent()));
+  EXPECT_EQ(json["ports"][0]["allowed_address_pairs"][0]["ip_address"], "10.0.0.0/24");
+  EXPECT_EQ(json["remote"][0]["segmentation_id"], 7);
+  EXPECT_EQ(json["remote"][0]["vteps"][0], "192.0.2.2");
+  EXPECT_EQ(json["remote"][0]["ports"][0]["answered"].size(), 2U);
+  EXPECT_EQ(json["remote"][0]["any_mac"], true);
+  EXPECT_EQ(json["problems"][0], "two hosts have one address");
+}
+
 // --- explain
 
 class Explained : public ::testing::Test {
