@@ -113,6 +113,7 @@ class Agent {
   void give_memory_back();
   Status open_vswitch(const Flags& flags);
   Status open_metrics();
+  void run_metrics();
   [[nodiscard]] std::string summary() const;
 
   config::Config config_;
@@ -170,7 +171,19 @@ Status Agent::open_metrics() {
                                                 config_.origin("agent", "metrics_listen"), metrics.error().message)});
   }
   metrics_ = std::move(*metrics);
+  if (!metrics_->error().empty()) log::warn("agent", "[agent] metrics_listen: {}", metrics_->error());
   return {};
+}
+
+void Agent::run_metrics() {
+  if (!metrics_) return;
+  metrics_->run(*reconciler_, kVersion);
+  const std::string& error = metrics_->error();
+  reconciler_->set_process_problem(error.empty()
+                                       ? ""
+                                       : fmt::format("{}: [agent] metrics_listen: {}; it is tried again every {} s",
+                                                     config_.origin("agent", "metrics_listen"), error,
+                                                     control::MetricsListener::kRetry.count()));
 }
 
 Status Agent::start(const Flags& flags) {
@@ -359,7 +372,7 @@ void Agent::loop(control::Notify& notify) {
     reconciler_->run();
     give_memory_back();
     commands_->run();
-    if (metrics_) metrics_->run(*reconciler_, kVersion);
+    run_metrics();
     notify.status(summary());
     notify.run(clock_.now());
 

@@ -17,30 +17,25 @@
 namespace ml2::control {
 namespace {
 
-Status bind_unix(int fd, const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path[0] != '/' || path.size() >= sizeof address.sun_path) {
-    return invalid(fmt::format("unix:{} is no absolute path of at most {} characters", text::printable(path, 200),
-                               sizeof address.sun_path - 1));
-  }
-  path.copy(address.sun_path, path.size());
-  struct stat there {};
-  if (::lstat(path.c_str(), &there) == 0) {
-    if (!S_ISSOCK(there.st_mode)) return invalid(fmt::format("{} is there and is no socket", path));
-    ::unlink(path.c_str());  // of an agent that was killed: that no other runs, the control socket's lock has said
-  }
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return fatal(fmt::format("cannot listen on {}: {}", path, std::strerror(errno)));
-  }
-  ::chmod(path.c_str(), 0660);
-  return {};
-}
-
 struct Endpoint {
   sockaddr_storage address{};
   socklen_t length = 0;
+  std::string path;  // of a UNIX socket
 };
+
+Result<Endpoint> parse_unix(const std::string& path) {
+  Endpoint endpoint;
+  auto* address = reinterpret_cast<sockaddr_un*>(&endpoint.address);
+  if (path.empty() || path[0] != '/' || path.size() >= sizeof address->sun_path) {
+    return invalid(fmt::format("unix:{} is no absolute path of at most {} characters", text::printable(path, 200),
+                               sizeof address->sun_path - 1));
+  }
+  address->sun_family = AF_UNIX;
+  path.copy(address->sun_path, path.size());
+  endpoint.length = sizeof *address;
+  endpoint.path = path;
+  return endpoint;
+}
 
 Result<Endpoint> parse_endpoint(const std::string& where) {
   const auto wrong = [&] {
@@ -49,6 +44,7 @@ Result<Endpoint> parse_endpoint(const std::string& where) {
                     "there is no authentication)",
                     text::printable(where, 100)));
   };
+  if (where.starts_with("unix:")) return parse_unix(where.substr(5));
   const std::size_t colon = where.rfind(':');
   if (colon == std::string::npos) return wrong();
   std::string host = where.substr(0, colon);
@@ -74,6 +70,30 @@ Result<Endpoint> parse_endpoint(const std::string& where) {
   return endpoint;
 }
 
+// Of an agent that was killed: that no other runs, the control socket's lock has said.
+Status remove_leftover(const std::string& path) {
+  struct stat there {};
+  if (::lstat(path.c_str(), &there) != 0) return {};
+  if (!S_ISSOCK(there.st_mode)) return fatal(fmt::format("{} is there and is no socket", path));
+  ::unlink(path.c_str());
+  return {};
+}
+
+Result<UniqueFd> open_endpoint(const Endpoint& endpoint, const std::string& where) {
+  if (!endpoint.path.empty()) {
+    if (const Status removed = remove_leftover(endpoint.path); !removed) return forward_error(removed);
+  }
+  UniqueFd fd(::socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  const int on = 1;
+  if (endpoint.path.empty()) setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&endpoint.address), endpoint.length) != 0 ||
+      ::listen(fd.get(), 8) != 0) {
+    return transient(fmt::format("cannot listen on {}: {}", where, std::strerror(errno)));
+  }
+  if (!endpoint.path.empty()) ::chmod(endpoint.path.c_str(), 0660);
+  return fd;
+}
+
 std::string reply_to(const std::string& request, const reconcile::Reconciler& reconciler,
                      const std::string& version) {
   const auto reply = [](const char* status, const char* type, const std::string& body) {
@@ -94,28 +114,27 @@ std::string reply_to(const std::string& request, const reconcile::Reconciler& re
 }  // namespace
 
 Result<std::unique_ptr<MetricsListener>> MetricsListener::open(const std::string& where, const Clock& clock) {
-  const bool is_unix = where.starts_with("unix:");
-  const std::string path = is_unix ? where.substr(5) : "";
-  UniqueFd fd;
-  if (is_unix) {
-    fd.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (const Status bound = bind_unix(fd.get(), path); !bound) return forward_error(bound);
-  } else {
-    const auto endpoint = parse_endpoint(where);
-    if (!endpoint) return forward_error(endpoint);
-    fd.reset(::socket(endpoint->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    const int on = 1;
-    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&endpoint->address), endpoint->length) != 0) {
-      return fatal(fmt::format("cannot listen on {}: {}", where, std::strerror(errno)));
-    }
-  }
-  if (::listen(fd.get(), 8) != 0) return fatal(fmt::format("cannot listen on {}: {}", where, std::strerror(errno)));
-  return std::unique_ptr<MetricsListener>(new MetricsListener(std::move(fd), path, clock));
+  if (const auto endpoint = parse_endpoint(where); !endpoint) return forward_error(endpoint);
+  std::unique_ptr<MetricsListener> listener(new MetricsListener(where, clock));
+  listener->listen();
+  return listener;
 }
 
 MetricsListener::~MetricsListener() {
   if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+void MetricsListener::listen() {
+  const auto endpoint = parse_endpoint(where_);
+  auto opened = endpoint ? open_endpoint(*endpoint, where_) : forward_error(endpoint);
+  if (opened) {
+    fd_ = std::move(*opened);
+    path_ = endpoint->path;
+    error_.clear();
+  } else {
+    error_ = opened.error().message;
+    next_try_ = clock_.now() + kRetry;
+  }
 }
 
 void MetricsListener::accept_clients() {
@@ -147,12 +166,18 @@ bool MetricsListener::serve(Client& client, const reconcile::Reconciler& reconci
 }
 
 void MetricsListener::run(const reconcile::Reconciler& reconciler, const std::string& version) {
-  accept_clients();
+  if (!fd_ && clock_.now() >= next_try_) listen();
+  if (fd_) accept_clients();
   std::erase_if(clients_, [&](Client& client) { return !serve(client, reconciler, version); });
 }
 
 void MetricsListener::wait() {
-  if (clients_.size() < kMaxClients) ml2_poll_fd(fd_.get(), POLLIN);
+  if (!fd_) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(next_try_ - clock_.now());
+    ml2_poll_timer(left.count() + 1);
+  } else if (clients_.size() < kMaxClients) {
+    ml2_poll_fd(fd_.get(), POLLIN);
+  }
   for (const Client& client : clients_) {
     ml2_poll_fd(client.fd.get(), client.reply.empty() ? POLLIN : POLLOUT);
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(client.deadline - clock_.now());

@@ -56,13 +56,13 @@ void Reconciler::run() {
   for (auto& [name, bridge] : bridges_) bridge.of_switch->run();
   if (fast_path_.run()) dirty_ = true;
   take_outcomes();
-  const bool others_moved =
-      connections_.run(switch_status(), seams_.vswitch.status(), seams_.source.status(), seams_.kernel.status());
+  if (connections_.run(switch_status(), seams_.vswitch.status(), seams_.source.status(), seams_.kernel.status()))
+    problems_moved_ = true;
   if (!gate_open()) return;
   watch_drops();
   if (inputs_changed() || dirty_) {
     step();
-  } else if (others_moved) {
+  } else if (problems_moved_) {
     find_problems();
     const std::set<Uuid> none;
     report(&none);
@@ -81,7 +81,7 @@ void Reconciler::wait() {
   fast_path_.wait(plan_, in_sync_);
   connections_.wait();
   if (!in_sync_) return;
-  if (dirty_) ml2_poll_immediate();
+  if (dirty_ || problems_moved_) ml2_poll_immediate();
   spoof_drops_.wait();
   fast_path_drops_.wait();
   const Monotonic now = seams_.clock.now();
@@ -425,8 +425,16 @@ void Reconciler::confirm() {
   report(&none);
 }
 
+void Reconciler::set_process_problem(std::string sentence) {
+  if (sentence == process_problem_) return;
+  process_problem_ = std::move(sentence);
+  problems_moved_ = true;
+}
+
 void Reconciler::find_problems() {
+  problems_moved_ = false;
   std::set<std::string> problems;
+  if (!process_problem_.empty()) problems.insert(process_problem_);
   for (const auto& [object, reason] : desired().waiting) problems.insert(fmt::format("{}: {}", object, reason));
   for (const auto& [interface, port] : desired().strangers) {
     const std::string why = seams_.source.why_not_here(port);

@@ -96,6 +96,8 @@ class Reconciler {
   [[nodiscard]] const nl::Kernel& kernel() const { return seams_.kernel; }
   [[nodiscard]] fp::FastPathStatus fast_path_status() const { return fast_path_.status(); }
   [[nodiscard]] std::map<std::string, of::SwitchStatus> switch_status() const;
+  // What is wrong with the process around it: one of problems() until it is said to be empty.
+  void set_process_problem(std::string sentence);
   // Somebody looks: asks the switch at once what anti-spoofing drops.
   void look_for_drops() { spoof_drops_.look(); }
   // What anti-spoofing drops of the port now; 0: nothing.
@@ -179,6 +181,8 @@ class Reconciler {
   };
   std::map<std::string, Since> problems_since_;
   std::set<std::string> problems_;
+  std::string process_problem_;
+  bool problems_moved_ = false;             // problems_ may be others, though no reading has changed
   std::optional<std::int64_t> applied_;     // the source's generation that is carried out
   std::optional<intent::NodeReport> said_;  // of the node, without ports; nullopt: nothing yet
   bool root_moved_ = false;                 // what said_ has of ovs-vswitchd may not be so any more

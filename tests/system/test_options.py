@@ -5,6 +5,7 @@ import stat
 import textwrap
 
 from case import LabError, SystemTest, wait_until
+from processes import Daemon
 
 PEER = "192.168.100.77"
 # /dev of its own, with a socket where syslog(3) writes to: nothing of the machine's is touched.
@@ -102,10 +103,24 @@ class OptionsTest(SystemTest):
             self.assertIn("/2345", stats)
 
     def test_figures_on_a_loopback_port(self):
+        def figures():
+            return self.hv.run("python3", "-c", "import urllib.request as u;"
+                               "print(u.urlopen('http://127.0.0.1:9478/metrics', timeout=5).read().decode())").stdout
+
+        # Taken by another process: the agent does its work, says so, and listens when the port is free.
+        taken = Daemon(self.lab, "another on the port", self.hv.wrap(
+            "python3", "-c", "import socket, time; s = socket.create_server(('127.0.0.1', 9478)); time.sleep(600)"),
+            os.path.join(self.hv.dir, "taken.log")).start()
+        self.addCleanup(taken.kill)
+        wait_until(lambda: "9478" in self.hv.run("ss", "-ltn").stdout, 10, "the port is taken")
         self.run_agent({"agent": {"metrics_listen": "127.0.0.1:9478"}})
-        text = self.hv.run("python3", "-c", "import urllib.request as u;"
-                           "print(u.urlopen('http://127.0.0.1:9478/metrics', timeout=5).read().decode())").stdout
-        self.assertIn("ml2_agent_in_sync 1", text)
+        problem = wait_until(lambda: next((text for text in self.hv.status()["problems"] if "9478" in text), None), 10,
+                             "status says it")
+        self.saw(problem)
+        self.assertIn("metrics_listen: cannot listen on 127.0.0.1:9478: Address already in use", problem)
+        taken.kill()
+        wait_until(lambda: not self.hv.status()["problems"], 10, "the port is listened on")
+        self.assertIn("ml2_agent_in_sync 1", figures())
 
     def test_syslog(self):
         dev = os.path.join(self.hv.dir, "dev")

@@ -132,5 +132,17 @@ TEST_F(Neighbours, NetlinkThatCannotBeReadIsAProblemUntilItCan) {
   EXPECT_THAT(node_.agent().problems(), IsEmpty());
 }
 
+TEST_F(Neighbours, AProblemOfTheProcessIsOneOfThem) {
+  node_.agent().set_process_problem("metrics_listen: taken");
+  node_.run(1);
+  EXPECT_THAT(node_.agent().problems(), Contains("metrics_listen: taken"));
+  pass(std::chrono::seconds(2));
+  EXPECT_THAT(reported(), Contains("metrics_listen: taken"));
+  node_.agent().set_process_problem("");
+  node_.run(1);
+  EXPECT_THAT(node_.agent().problems(), IsEmpty());
+  EXPECT_THAT(reported(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace ml2::reconcile
