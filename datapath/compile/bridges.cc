@@ -11,9 +11,12 @@
 namespace ml2 {
 namespace {
 
-DesiredBridge common(const NodeConfig& node, bool create) {
+DesiredBridge common(const NodeConfig& node, bool create, const char* part) {
   DesiredBridge bridge;
   bridge.create = create;
+  bridge.part = part;
+  // What the incumbent has made is secure; a physical bridge was as `ovs-vsctl add-br` makes it.
+  if (bridge.part != kPhysicalPart) bridge.fail_mode_before = bridge.fail_mode;
   bridge.datapath_type = node.datapath_type;
   // The incumbent's three. Bundles need 1.4; 1.0 is what ovs-ofctl speaks when it is not told otherwise.
   bridge.protocols = {"OpenFlow10", "OpenFlow13", "OpenFlow14"};
@@ -41,14 +44,16 @@ std::optional<std::string> repaired_datapath_id(const std::string& id, const std
 
 void compile_bridges(Build& build) {
   const NodeConfig& node = build.node();
-  DesiredBridge integration = common(node, true);
+  DesiredBridge integration = common(node, true, kIntegrationPart);
   integration.mcast_snooping_enable = node.igmp_snooping_enable;
   // Without snooping the key means nothing; the incumbent writes "false" then.
   const bool flood_unregistered = !node.igmp_snooping_enable || node.igmp_flood_unregistered;
   integration.other_config["mcast-snooping-disable-flood-unregistered"] = word(!flood_unregistered);
   build.desired.bridges.emplace(node.integration_bridge, std::move(integration));
 
-  if (node.has_tunnels()) build.desired.bridges.emplace(node.tunnel_bridge, common(node, true));
+  if (node.has_tunnels()) {
+    build.desired.bridges.emplace(node.tunnel_bridge, common(node, true, kTunnelPart));
+  }
 
   std::set<std::string> datapath_ids;
   for (const std::string& bridge : {node.integration_bridge, node.tunnel_bridge}) {
@@ -62,7 +67,7 @@ void compile_bridges(Build& build) {
                       physical_network, bridge, bridge);
       continue;
     }
-    DesiredBridge physical = common(node, false);
+    DesiredBridge physical = common(node, false, kPhysicalPart);
     const std::string& datapath_id = build.facts.bridges.at(bridge);
     if (const auto other = repaired_datapath_id(datapath_id, datapath_ids)) {
       physical.other_config["datapath-id"] = *other;
@@ -77,6 +82,12 @@ void compile_bridges(Build& build) {
                                                     .int_ofport = std::nullopt,
                                                     .phy_ofport = std::nullopt});
   }
+}
+
+void leave_bridge(Build& build, const std::string& name) {
+  DesiredBridge bridge = common(build.node(), false, kPhysicalPart);
+  bridge.leave = true;
+  build.desired.bridges.emplace(name, std::move(bridge));
 }
 
 }  // namespace ml2

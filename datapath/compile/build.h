@@ -35,7 +35,7 @@ struct PhysicalNetwork {
   std::optional<OfPort> phy_ofport;
 };
 
-// A bridge that is no longer mapped and still has our patch port.
+// A bridge that is no longer mapped and still has our patch port, or what we have set in its row.
 struct UnmappedBridge {
   std::string bridge;
   bool joined = false;  // to the integration bridge; frames may still pass
@@ -194,12 +194,13 @@ struct Wiring {
 };
 
 // The features, in the order in which compile() calls them. The frame:
-void compile_bridges(Build& build);       // bridges.cc: bridges that exist or are made
-void compile_patch_ports(Build& build);   // ports_patch.cc: between the bridges
-void compile_tunnel_ports(Build& build);  // ports_tunnel.cc: to VTEPs
-void compile_flows_int(Build& build);     // flows_int.cc: the integration bridge
-void compile_flows_tun(Build& build);     // flows_tun.cc: the tunnel bridge
-void compile_flows_phys(Build& build);    // flows_phys.cc: physical bridges
+void compile_bridges(Build& build);                        // bridges.cc: bridges that exist or are made
+void leave_bridge(Build& build, const std::string& name);  // bridges.cc: one that is mapped no more is given back
+void compile_patch_ports(Build& build);                    // ports_patch.cc: between the bridges
+void compile_tunnel_ports(Build& build);                   // ports_tunnel.cc: to VTEPs
+void compile_flows_int(Build& build);                      // flows_int.cc: the integration bridge
+void compile_flows_tun(Build& build);                      // flows_tun.cc: the tunnel bridge
+void compile_flows_phys(Build& build);                     // flows_phys.cc: physical bridges
 // All of these.
 void compile_frame(Build& build);
 // vif.cc: which interface is which port; names those that make no sense.

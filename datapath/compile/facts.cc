@@ -40,11 +40,20 @@ InterfaceFact placed_fact(const ovsdb::Vswitch& vswitch, const ovsdb::InterfaceR
   return fact;
 }
 
+std::set<std::string> taken_bridges(const ovsdb::Vswitch& vswitch) {
+  std::set<std::string> names;
+  for (const auto& [name, row] : vswitch.bridges) {
+    if (value_of(row.external_ids, kTakenKey) == kPhysicalPart) names.insert(name);
+  }
+  return names;
+}
+
 bool same_bridges(const Facts& facts, const ovsdb::Vswitch& vswitch) {
   return std::equal(facts.bridges.begin(), facts.bridges.end(), vswitch.bridges.begin(), vswitch.bridges.end(),
                     [](const auto& fact, const auto& row) {
                       return fact.first == row.first && fact.second == row.second.datapath_id;
-                    });
+                    }) &&
+         facts.taken_bridges == taken_bridges(vswitch);
 }
 
 }  // namespace
@@ -55,6 +64,7 @@ Facts gather_facts(const ovsdb::Vswitch& vswitch, const std::set<IpAddress>& hos
   facts.settled = vswitch.cur_cfg >= vswitch.next_cfg;
   for (const auto& [name, row] : vswitch.interfaces) facts.interfaces.emplace(name, placed_fact(vswitch, row));
   for (const auto& [name, row] : vswitch.bridges) facts.bridges.emplace(name, row.datapath_id);
+  facts.taken_bridges = taken_bridges(vswitch);
   facts.iface_types = vswitch.iface_types;
   facts.host_addresses = host_addresses;
   facts.local_vlans = previous;

@@ -9,8 +9,8 @@ using of::Actions;
 using of::Match;
 using of::PhysTable;
 
-void normal(Build& build, const std::string& bridge) {
-  build.flow(bridge, PhysTable::Input, 0, Match(), Actions(PhysTable::Input).normal().text(), cookie_of_pipeline());
+void normal(Build& build, const std::string& bridge, std::uint64_t cookie) {
+  build.flow(bridge, PhysTable::Input, 0, Match(), Actions(PhysTable::Input).normal().text(), cookie);
 }
 
 void drop(Build& build, const std::string& bridge, OfPort in_port) {
@@ -39,13 +39,14 @@ void compile_segment_phys(Build& build, const LocalSegment& local) {
 
 void compile_flows_phys(Build& build) {
   for (const auto& [name, physical] : build.physical_networks) {
-    normal(build, physical.bridge);
+    normal(build, physical.bridge, cookie_of_pipeline());
     if (!physical.phy_ofport) continue;
     drop(build, physical.bridge, *physical.phy_ofport);
   }
-  // Without it the operator's own ports on the bridge would be cut off: its fail_mode is secure.
+  // Without it the operator's own ports on the bridge would be cut off: its fail_mode is secure. It stays when the bridge
+  // has been given back: as Open vSwitch itself would have put it there, without our mark.
   for (const UnmappedBridge& unmapped : build.unmapped) {
-    normal(build, unmapped.bridge);
+    normal(build, unmapped.bridge, unmapped.joined ? cookie_of_pipeline() : 0);
     if (unmapped.joined && unmapped.phy_ofport) drop(build, unmapped.bridge, *unmapped.phy_ofport);
   }
 }

@@ -1,5 +1,6 @@
 // Patch ports between br-int and the other bridges (ovs_neutron_agent.py setup_physical_bridges(),
 // setup_tunnel_br()).
+#include <algorithm>
 #include <utility>
 
 #include "datapath/compile/build.h"
@@ -56,7 +57,7 @@ void compile_physical(Build& build, PhysicalNetwork& physical) {
 }
 
 // Taking a bridge off its physical network: first the pair is parted, with its drop flows still in; then the flows
-// go; then, as nothing names them any more, the ports (diff/).
+// go; then, as nothing names them any more, the ports, and with them what we have set in the bridge's row (diff/).
 void compile_unmapped(Build& build) {
   const std::string& integration = build.node().integration_bridge;
   for (const auto& [name, fact] : build.facts.interfaces) {
@@ -77,6 +78,16 @@ void compile_unmapped(Build& build) {
       build.desired.ports.insert_or_assign(name, patch(fact.bridge, kNoPeer));
     }
     build.unmapped.push_back(std::move(unmapped));
+  }
+  for (const UnmappedBridge& unmapped : build.unmapped) {
+    if (!unmapped.joined) leave_bridge(build, unmapped.bridge);
+  }
+  // Its ports have gone, and others' flows keep it from being given back (diff/).
+  for (const std::string& name : build.facts.taken_bridges) {
+    const auto is_it = [&name = name](const UnmappedBridge& unmapped) { return unmapped.bridge == name; };
+    if (build.desired.bridges.contains(name) || std::ranges::any_of(build.unmapped, is_it)) continue;
+    build.unmapped.push_back({.bridge = name, .int_ofport = std::nullopt, .phy_ofport = std::nullopt});
+    leave_bridge(build, name);
   }
 }
 

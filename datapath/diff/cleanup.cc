@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "datapath/diff/parts.h"
+#include "datapath/diff/taken_bridge.h"
 #include "datapath/model/desired.h"
 #include "datapath/openflow/cookie.h"
 
@@ -14,10 +15,7 @@ namespace {
 
 using Command = of::FlowMod::Command;
 
-bool has_mark(const ovsdb::StringMap& external_ids) {
-  const auto mark = external_ids.find(kOwnerKey);
-  return mark != external_ids.end() && mark->second == kOwnerValue;
-}
+bool has_mark(const ovsdb::StringMap& external_ids) { return value_of(external_ids, kOwnerKey) == kOwnerValue; }
 
 // A physical bridge without any flow would cut off whatever the operator has on it: the default flow stays, as Open
 // vSwitch itself would have put it there (cookie 0).
@@ -53,7 +51,11 @@ class ToNothing {
     of::Bundle bundle;
     for (const auto& [key, body] : *there->second) {
       if (!of::is_ours(body.cookie)) {
-        ++foreign_[name];
+        if (keeps_default(node_, name, key, body)) {
+          defaults_[name].emplace(key, body);
+        } else {
+          ++foreign_[name];
+        }
         continue;
       }
       ours.emplace(key, body);
@@ -77,8 +79,11 @@ class ToNothing {
     std::map<std::string, const of::FlowSet*> among_ours;
     for (const auto& [name, flows] : ours_) {
       nothing.flows.emplace(name, of::FlowSet{});
-      among_ours.emplace(name, &flows);
+      if (const auto kept = defaults_.find(name); kept != defaults_.end())
+        kept->second.insert(flows.begin(), flows.end());
+      among_ours.emplace(name, defaults_.contains(name) ? &defaults_.at(name) : &flows);
     }
+    for (const auto& [name, row] : actual_.vswitch.bridges) give_back(row, nothing);
     for (const auto& [name, row] : actual_.vswitch.ports) {
       const auto bridge = actual_.vswitch.port_bridge.find(name);
       if (bridge == actual_.vswitch.port_bridge.end()) continue;
@@ -89,6 +94,54 @@ class ToNothing {
       }
     }
     diff_rows({.desired = nothing, .vswitch = actual_.vswitch, .flows = among_ours}, nullptr, result_.plan);
+  }
+
+  // The rows of bridges that were there before us, in the step that takes our last ports off them.
+  void give_back(const ovsdb::BridgeRow& row, Desired& nothing) {
+    if (has_mark(row.external_ids)) return;
+    std::size_t strangers = 0;
+    bool has_ours = false;
+    for (const auto& [port, bridge] : actual_.vswitch.port_bridge) {
+      if (bridge != row.name || port == row.name) continue;
+      const bool ours = has_mark(actual_.vswitch.ports.at(port).external_ids);
+      has_ours = has_ours || ours;
+      if (!ours) ++strangers;
+    }
+    DesiredBridge bridge{.part = value_of(row.external_ids, kTakenKey), .leave = true};
+    if (bridge.part.empty()) {  // by an earlier build, if at all
+      const bool mapped = std::any_of(node_.bridge_mappings.begin(), node_.bridge_mappings.end(),
+                                      [&](const auto& mapping) { return mapping.second == row.name; });
+      if (!mapped || !has_ours) return;
+      bridge.part = kPhysicalPart;
+    }
+    bridge.other_config.emplace("mac-table-size", std::to_string(node_.bridge_mac_table_size));
+    const bool physical = bridge.part == kPhysicalPart;
+    if (!physical) bridge.fail_mode_before = bridge.fail_mode;
+    const std::string mode = fail_mode_given_back(row, bridge);
+    if (mode != row.fail_mode) {
+      const auto flows = foreign_.find(row.name);
+      if (flows != foreign_.end()) {
+        stays_secure(row, fmt::format("{} flows on it are not ours, and ovs-vswitchd deletes them when it changes",
+                                      flows->second));
+        bridge.keep_fail_mode = true;
+      } else if (!physical && strangers != 0) {
+        stays_secure(row, fmt::format("{} ports on it are not ours, and would be one network", strangers));
+        bridge.keep_fail_mode = true;
+      }
+    }
+    if (!bridge.keep_fail_mode) {
+      result_.ours.push_back(fmt::format("what was set on bridge {}: its fail_mode goes back to {}", row.name,
+                                         mode.empty() ? "the default (standalone)" : mode));
+    }
+    const auto flows = ours_.find(row.name);
+    if (flows != ours_.end() && flows->second.empty()) nothing.bridges.emplace(row.name, std::move(bridge));
+  }
+
+  void stays_secure(const ovsdb::BridgeRow& row, const std::string& why) {
+    result_.stays.push_back(
+        fmt::format("fail_mode={} of bridge {}: {}; until then it forwards nothing after a restart of ovs-vswitchd. "
+                    "Take them away and run --cleanup again, or: ovs-vsctl set-fail-mode {} standalone",
+                    row.fail_mode, row.name, why, row.name));
   }
 
   static bool is_wired(const ovsdb::PortRow& row) {
@@ -149,8 +202,9 @@ class ToNothing {
   const NodeConfig& node_;
   const Actual& actual_;
   Cleanup result_;
-  std::map<std::string, of::FlowSet> ours_;     // by bridge; only bridges that were read
-  std::map<std::string, std::size_t> foreign_;  // flows, by bridge
+  std::map<std::string, of::FlowSet> ours_;      // by bridge; only bridges that were read
+  std::map<std::string, std::size_t> foreign_;   // flows, by bridge
+  std::map<std::string, of::FlowSet> defaults_;  // those of Open vSwitch's own default, with ours; by bridge
 };
 
 }  // namespace
@@ -160,6 +214,9 @@ std::set<std::string> cleanup_bridges(const NodeConfig& node, const ovsdb::Vswit
   for (const auto& [physical_network, bridge] : node.bridge_mappings) names.insert(bridge);
   for (const auto& [port, bridge] : vswitch.port_bridge) {
     if (has_mark(vswitch.ports.at(port).external_ids)) names.insert(bridge);
+  }
+  for (const auto& [name, row] : vswitch.bridges) {
+    if (row.external_ids.contains(kTakenKey)) names.insert(name);
   }
   std::erase_if(names, [&](const std::string& name) {
     const auto row = vswitch.bridges.find(name);

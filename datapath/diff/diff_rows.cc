@@ -8,6 +8,8 @@
 
 #include "datapath/base/sha1.h"
 #include "datapath/diff/parts.h"
+#include "datapath/diff/taken_bridge.h"
+#include "datapath/openflow/cookie.h"
 
 namespace ml2 {
 namespace {
@@ -29,11 +31,6 @@ Uuid row_name(std::string_view table, std::string_view name) {
   std::array<std::uint8_t, 16> bytes{};
   std::copy_n(digest.begin(), bytes.size(), bytes.begin());
   return Uuid(bytes);
-}
-
-std::string value_of(const StringMap& map, const std::string& key) {
-  const auto found = map.find(key);
-  return found == map.end() ? std::string() : found->second;
 }
 
 // What of `wanted` is missing or different in `there`.
@@ -79,7 +76,7 @@ class RowDiff {
     for (const auto& [name, bridge] : desired_.bridges) {
       const auto row = vswitch_.bridges.find(name);
       if (row != vswitch_.bridges.end()) {
-        repair_bridge(row->second, bridge);
+        if (!bridge.leave) repair_bridge(row->second, bridge);
       } else if (bridge.create) {
         create_bridge(name);
       }
@@ -90,6 +87,10 @@ class RowDiff {
       const auto row = vswitch_.ports.find(name);
       if (row != vswitch_.ports.end()) diff_vif(row->second, vif);
     });
+    for (const auto& [name, bridge] : desired_.bridges) {
+      const auto row = vswitch_.bridges.find(name);
+      if (bridge.leave && row != vswitch_.bridges.end()) leave_bridge(row->second, bridge);
+    }
     finish();
   }
 
@@ -182,7 +183,54 @@ class RowDiff {
     }
     mutate("Bridge", row.uuid, "other_config", Datum::map(missing_from(row.other_config, bridge.other_config)),
            Datum::none());
+    if (value_of(row.external_ids, kOwnerKey) != kOwnerValue) note_bridge(row, bridge);
     if (operations().size() != before) changed_.push_back(row.name);
+  }
+
+  void note_bridge(const BridgeRow& row, const DesiredBridge& bridge) {
+    const bool worked_on =
+        std::any_of(vswitch_.port_bridge.begin(), vswitch_.port_bridge.end(), [&](const auto& port) {
+          return port.second == row.name && (desired_.ports.contains(port.first) || is_ours(port.first));
+        });
+    mutate("Bridge", row.uuid, "external_ids", Datum::map(missing_note(row, bridge, worked_on)), Datum::none());
+  }
+
+  [[nodiscard]] bool is_ours(const std::string& port) const {
+    return value_of(vswitch_.ports.at(port).external_ids, kOwnerKey) == kOwnerValue;
+  }
+
+  // The operator's again. ovs-vswitchd deletes all flows of a bridge without a controller when its fail_mode changes
+  // (connmgr_set_fail_mode() in ofproto/connmgr.c), and puts its default flow there in the same moment: as long as
+  // others' flows are on it fail_mode stays, and the note by which it is given back later.
+  void leave_bridge(const BridgeRow& row, const DesiredBridge& bridge) {
+    for (const auto& [port, on] : vswitch_.port_bridge) {
+      if (on != row.name || !is_ours(port)) continue;
+      if (!port_changes_[row.name].erase.contains(vswitch_.ports.at(port).uuid)) return;  // why: said there
+    }
+    bool others = bridge.keep_fail_mode;
+    if (bridge.part == kPhysicalPart) {
+      const auto there = flows_.find(row.name);
+      const of::FlowSet* flows = there == flows_.end() ? nullptr : there->second;
+      const auto wanted = desired_.flows.find(row.name);
+      const bool waits = wanted != desired_.flows.end() && wanted->second.contains(of::FlowKey{});
+      if (flows == nullptr || (waits && !flows->contains(of::FlowKey{}))) {
+        held(fmt::format("fail_mode of bridge {}: not given back until its default flow is in", row.name));
+        return;
+      }
+      others = others || std::any_of(flows->begin(), flows->end(), [](const auto& flow) {
+                 return flow.first != of::FlowKey{} && !of::is_ours(flow.second.cookie);
+               });
+    }
+    const std::size_t before = operations().size();
+    if (others && fail_mode_given_back(row, bridge) != row.fail_mode) {
+      note_bridge(row, bridge);
+    } else {
+      GivenBack back = give_back(row, bridge);
+      update("Bridge", row.uuid, std::move(back.columns));
+      mutate("Bridge", row.uuid, "other_config", Datum::map(back.other_config), Datum::strings(back.gone));
+      mutate("Bridge", row.uuid, "external_ids", Datum::none(), Datum::strings(back.note));
+    }
+    if (operations().size() != before) given_back_.push_back(row.name);
   }
 
   // --- patch and tunnel ports ---
@@ -429,6 +477,7 @@ class RowDiff {
     say("delete", deleted_);
     say("set", changed_);
     say("set VLAN of", wired_);
+    say("give back", given_back_);
     plan_.ovsdb.comment = fmt::format("ml2-agent: {}", fmt::join(parts, "; "));
   }
 
@@ -442,7 +491,7 @@ class RowDiff {
   std::set<std::string>* unsettled_;
   std::set<std::string> created_;                    // bridges
   std::map<std::string, PortChanges> port_changes_;  // by bridge
-  std::vector<std::string> added_, deleted_, changed_, wired_;
+  std::vector<std::string> added_, deleted_, changed_, wired_, given_back_;
 };
 
 }  // namespace

@@ -18,6 +18,12 @@
 
 namespace ml2 {
 
+// Empty where the key is not there.
+[[nodiscard]] inline std::string value_of(const ovsdb::StringMap& map, const std::string& key) {
+  const auto found = map.find(key);
+  return found == map.end() ? std::string() : found->second;
+}
+
 // What is compared. Both outlive the call.
 struct Sides {
   const Desired& desired;

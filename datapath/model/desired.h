@@ -21,11 +21,23 @@
 
 namespace ml2 {
 
+// Bridge.external_ids of a bridge that we have not made and have changed: what it is to us.
+inline constexpr const char* kTakenKey = "ml2-taken-as";
+inline constexpr const char* kPhysicalPart = "physical";
+inline constexpr const char* kIntegrationPart = "integration";
+inline constexpr const char* kTunnelPart = "tunnel";
+
 // A bridge that we need. Keys and protocols that are not listed stay as they are.
 struct DesiredBridge {
   bool create = false;  // ours to make (br-int, br-tun); a physical bridge is the operator's and must exist
   std::string datapath_type;
   std::string fail_mode = "secure";
+  // One that was there before us: what it is to us, and what is given back where nobody has noted what it was
+  // (diff/taken_bridge.h). With `leave` it is given back, in one transaction with the last of our ports on it.
+  std::string part = kPhysicalPart;
+  std::string fail_mode_before;
+  bool leave = false;
+  bool keep_fail_mode = false;      // not yet: it would take away, or join, what is not ours
   std::set<std::string> protocols;  // at least these, where the column is not empty (empty means all)
   std::optional<bool> mcast_snooping_enable;
   std::map<std::string, std::string> other_config;

@@ -43,8 +43,9 @@ struct Facts {
   bool settled = true;  // ovs-vswitchd has carried out all that the rows say (cur_cfg has reached next_cfg)
   std::map<std::string, InterfaceFact> interfaces;  // by Interface name
   std::map<std::string, std::string> bridges;       // bridge name -> datapath_id (empty until ovs-vswitchd made it)
-  std::set<std::string> iface_types;                // types that this ovs-vswitchd supports
-  std::set<IpAddress> host_addresses;               // from netlink
+  std::set<std::string> taken_bridges;  // physical ones whose rows say that we have changed them (kTakenKey)
+  std::set<std::string> iface_types;    // types that this ovs-vswitchd supports
+  std::set<IpAddress> host_addresses;   // from netlink
   // What the last step gave out: an allocation stays as long as a port needs it, also before OVSDB has stored it.
   LocalVlans local_vlans;
   FastPathFacts fast_path;

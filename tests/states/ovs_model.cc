@@ -156,7 +156,7 @@ void OvsModel::set(const std::string& table, const Uuid& name, const std::string
     else if (column == "datapath_type")
       row.datapath_type = value.string().value();
     else if (column == "fail_mode")
-      row.fail_mode = value.string().value_or("");
+      set_fail_mode(row, value.string().value_or(""));
     else if (column == "protocols")
       row.protocols = value.string_set();
     else if (column == "mcast_snooping_enable")
@@ -202,6 +202,23 @@ void OvsModel::set(const std::string& table, const Uuid& name, const std::string
   }
 }
 
+// connmgr_set_fail_mode() and connmgr_flushed() in ofproto/connmgr.c: of a bridge without controllers.
+void OvsModel::set_fail_mode(ovsdb::BridgeRow& row, const std::string& mode) {
+  const bool was_secure = row.fail_mode == "secure";
+  row.fail_mode = mode;
+  const auto flows = flows_.find(row.name);
+  if (flows != flows_.end() && was_secure != (mode == "secure")) flows->second = flushed(row);
+}
+
+of::FlowSet OvsModel::flushed(const ovsdb::BridgeRow& row) {
+  if (row.fail_mode == "secure") return {};
+  return {{{0, 0, ""}, of::FlowBody{.actions = "NORMAL"}}};
+}
+
+void OvsModel::restart() {
+  for (auto& [uuid, row] : bridges_) flows_[row.name] = flushed(row);
+}
+
 Datum OvsModel::get(const std::string& table, const Uuid& uuid, const std::string& column) {
   if (table == "Open_vSwitch" && column == "bridges") return Datum::uuids(root_bridges_);
   if (table == "Bridge" && bridges_.contains(uuid)) {
@@ -209,6 +226,7 @@ Datum OvsModel::get(const std::string& table, const Uuid& uuid, const std::strin
     if (column == "ports") return Datum::uuids(row.ports);
     if (column == "protocols") return Datum::strings(row.protocols);
     if (column == "other_config") return Datum::map(row.other_config);
+    if (column == "external_ids") return Datum::map(row.external_ids);
   }
   if (table == "Port" && ports_.contains(uuid)) {
     const ovsdb::PortRow& row = ports_.at(uuid);
@@ -260,9 +278,7 @@ void OvsModel::settle() {
     names.insert(row.name);
     if (row.datapath_id.empty()) row.datapath_id = fmt::format("{:016x}", next_uuid_++);
     if (!flows_.contains(row.name)) {
-      of::FlowSet& flows = flows_[row.name];
-      // connmgr_flushed() in ofproto/connmgr.c: a bridge without controllers that does not fail secure.
-      if (row.fail_mode != "secure") flows[{0, 0, ""}] = of::FlowBody{.actions = "NORMAL"};
+      flows_[row.name] = flushed(row);
     }
     std::set<std::int64_t> used;
     std::vector<ovsdb::InterfaceRow*> waiting;

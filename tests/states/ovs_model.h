@@ -39,6 +39,7 @@ class OvsModel {
   void commit(const std::string& bridge, const of::Bundle& bundle);
   // ovs-vswitchd carries out the rows: ofports, datapath ids, the default flow of standalone bridges.
   void settle();
+  void restart();  // of ovs-vswitchd: of all flows only those of standalone bridges' default are there afterwards
 
   [[nodiscard]] ovsdb::Vswitch vswitch() const;
   // Valid until the next change. Bridges that ovs-vswitchd has made.
@@ -47,6 +48,8 @@ class OvsModel {
   std::vector<std::string> faults;
 
  private:
+  void set_fail_mode(ovsdb::BridgeRow& row, const std::string& mode);
+  [[nodiscard]] static of::FlowSet flushed(const ovsdb::BridgeRow& row);
   void apply(const ovsdb::Operation& operation);
   void insert(const ovsdb::RowInsert& row);
   void set(const std::string& table, const Uuid& uuid, const std::string& column, const ovsdb::Datum& value);

@@ -157,12 +157,43 @@ class HandsTest(SystemTest):
         self.assertTrue(any("cookie=0x77" in flow for flow in agent.flows("br-ex")), "a stranger's flow stays")
         self.assertTrue(any("actions=NORMAL" in flow for flow in agent.flows("br-ex")), "br-ex goes on as a switch")
         self.assertEqual(self.vsctl("get", "Port", self.device("a1"), "tag"), "[]")
+        # A change of fail_mode would take the stranger's flow away.
+        self.assertIn("fail_mode=secure of bridge br-ex", done.stdout)
+        agent.run("ovs-ofctl", "del-flows", "br-ex", "cookie=0x77/-1")
+        done = agent.run(*agent.agent_command("--cleanup"))
+        self.assertEqual(done.stdout.count("removed"), 1, done.stdout)
+        self.assert_as_it_was("--cleanup")
         done = agent.run(*agent.agent_command("--cleanup"))
         self.assertNotIn("removed", done.stdout)
-        # And back.
+        # And back; and away again, as a bridge that is mapped no more.
+        agent.start_agent()
+        self.assertIn("ml2-was-fail-mode", self.vsctl("get", "Bridge", "br-ex", "external_ids"))
+        agent.agent.stop()
+        agent.write_ini({"ovs": {"bridge_mappings": None}})
+        agent.start_agent()
+        self.assert_as_it_was("mapped no more")
+        agent.agent.stop()
+        agent.write_ini()
         agent.start_agent()
         for name in ("a", "r"):
             self.assert_pings(self.machines[f"{name}1"], self.machines[f"{name}2"].ip4, count=2)
+
+    def assert_as_it_was(self, what):
+        """br-ex is a plain switch again, also after a restart of ovs-vswitchd."""
+        agent = self.lab[1]
+        row = self.vsctl("--columns=fail_mode,other_config,external_ids", "--bare", "list", "Bridge", "br-ex")
+        self.assertEqual(row, "", what)
+        fabric = self.lab.fabric
+        fabric.run("ip", "address", "replace", "192.0.2.1/24", "dev", "prov")
+        for moment in ("at once", "after a restart of ovs-vswitchd"):
+            agent.run("ip", "address", "replace", "192.0.2.2/24", "dev", "br-ex")
+            agent.run("ip", "link", "set", "br-ex", "up")
+            done = agent.run("ping", "-c", "2", "-i", "0.1", "-W", "2", "192.0.2.1", check=False)
+            self.assertEqual(done.returncode, 0, f"{what}, {moment}: {agent.flows('br-ex')}")
+            if moment == "at once":
+                agent.restart_vswitchd()
+        self.saw(f"{what}: br-ex forwards after a restart of ovs-vswitchd: {agent.flows('br-ex')}")
+        fabric.run("ip", "address", "delete", "192.0.2.1/24", "dev", "prov")
 
     def everything_of_ours(self):
         agent = self.lab[1]

@@ -429,9 +429,13 @@ TEST_F(Cleanup, RemovesAllThatIsOursAndNothingElse) {
   EXPECT_EQ(after.interfaces.at("tap1").external_ids.at("iface-id"), kPort.to_string());
   EXPECT_EQ(node_.of_switch("br-ex").table(),
             (of::FlowSet{{{}, {.actions = "NORMAL"}}, {stranger, {.actions = "drop", .cookie = 5}}}));
+  EXPECT_THAT(account, HasSubstr("left alone: fail_mode=secure of bridge br-ex: 1 flows on it are not ours"));
+  node_.of_switch("br-ex").remove(stranger);
   EXPECT_EQ(clean(),
-            "left alone: bridge br-int: 1 ports on it are not ours (tap1)\n"
-            "there is nothing of ml2-agent in this Open vSwitch\n");
+            "removed what was set on bridge br-ex: its fail_mode goes back to the default (standalone)\n"
+            "left alone: bridge br-int: 1 ports on it are not ours (tap1)\n");
+  EXPECT_EQ(rows().bridges.at("br-ex").fail_mode, "");
+  EXPECT_THAT(rows().bridges.at("br-ex").external_ids, IsEmpty());
 
   // The agent comes again, as on a new node.
   node_.start_agent();
