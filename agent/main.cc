@@ -30,6 +30,7 @@
 #include "agent/flags.h"
 #include "agent/heap.h"
 #include "agent/intent/ml2_db_source.h"
+#include "agent/intent/ml2_leave.h"
 #include "agent/log_setup.h"
 #include "agent/node_config.h"
 #include "agent/reconcile/cleaner.h"
@@ -42,7 +43,9 @@
 #include "datapath/fastpath/socket_fast_path.h"
 #include "datapath/netlink/nl_kernel.h"
 #include "datapath/openflow/rconn_switch.h"
+#include "ovsdb/blocking.h"
 #include "ovsdb/remote_database.h"
+#include "ovsdb/vswitch.h"
 
 namespace ml2 {
 namespace {
@@ -105,6 +108,7 @@ class Agent {
   Result<std::string> cleanup(const Flags& flags);
 
  private:
+  std::string leave_ml2(const Flags& flags, const std::string& host) const;
   void add_commands();
   void reload();
   [[nodiscard]] std::unique_ptr<of::Switch> open_switch(const std::string& bridge) const;
@@ -334,10 +338,28 @@ Result<std::string> Agent::cleanup(const Flags& flags) {
     cleaner.wait();
     ml2_poll_block();
   }
-  if (!*cleaner.answer() || !node->fast_path.enabled) return *cleaner.answer();
-  return **cleaner.answer() +
+  if (!*cleaner.answer()) return *cleaner.answer();
+  const std::string text = **cleaner.answer() + leave_ml2(flags, node->host);
+  if (!node->fast_path.enabled) return text;
+  return text +
          "ml2-fastpath goes on with what it has: end it (systemctl stop ml2-fastpath), then\n"
          "`ip link delete patch-fastpath` takes the patch's devices away\n";
+}
+
+// The lines of --cleanup on the ML2 database; that there is none is worth a word only where the ini names one.
+std::string Agent::leave_ml2(const Flags& flags, const std::string& host) const {
+  constexpr std::chrono::seconds kPatience{5};
+  ovsdb::RemoteDatabase::Options options = remotes(config_, flags).ml2;
+  options.columns = intent::leave_columns();
+  options.unread = {};
+  const bool named = !config_.get_list("ml2_db", "connection").empty();
+  auto database = ovsdb::RemoteDatabase::open(options);
+  if (!database) return fmt::format("ML2 database at {}: {}\n", options.remotes, database.error().message);
+  if (!named && !ovsdb::wait_until_synced(**database, kPatience)) return {};
+  const auto root = ovsdb::read_vswitch(*vswitch_->snapshot()).root;
+  return intent::leave_ml2(**database, options.remotes,
+                           {.host = host, .switch_id = root ? root->to_string() : std::string()}, flags.dry_run,
+                           kPatience);
 }
 
 // What it took to read, compile and send a great deal is needed no more half a second after it is done: by then the

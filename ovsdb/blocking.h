@@ -1,6 +1,7 @@
 // blocking: waiting for a Database, for command-line tools.
 //
-// Where in the walk: ml2ctl, and tests; never the agent, which has one loop for everything.
+// Where in the walk: ml2ctl, `ml2-agent --cleanup` at its end, and tests; never the running agent, which has one loop for
+//   everything.
 // Threading: the thread of the poll loop; nothing else of the process runs meanwhile.
 // Failure: Transient when the time is over.
 // What it does not do: no retry.

@@ -123,7 +123,8 @@ json view(const ViewInputs& in, const ovsdb::Ml2Port& port) {
     const ovsdb::Ml2Host* host = ovsdb::host_named(in.rows, binding.host);
     const Status alive = host == nullptr ? Status(transient("its agent's row is gone from the database"))
                                          : check_alive(*host, in.agent_down_time, in.now);
-    if (!alive) {
+    const bool has_left = host == nullptr && port.status == "DOWN";  // and said so: ml2-agent --cleanup
+    if (!alive && !has_left) {
       shown["status"] = "UNKNOWN";
       shown["status_reason"] = fmt::format("host {}: {}", binding.host, alive.error().message);
     }

@@ -4,7 +4,7 @@
 // Threading: the thread of the poll loop only.
 // Failure: what fails is computed anew from the next reading; after kLimit without an end, answer() says what was in
 //   the way. Run again it goes on where it was: there is no state but the marks.
-// What it does not do: nothing in the ML2 database, whose row of this host is `ml2ctl host delete`'s.
+// What it does not do: nothing in the ML2 database; that comes after it (agent/intent/ml2_leave.h).
 #pragma once
 
 #include <chrono>

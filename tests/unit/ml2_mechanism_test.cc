@@ -349,6 +349,15 @@ TEST_F(MechanismTest, APortOfADeadHostIsUnknown) {
   EXPECT_EQ(shown(kNow)["status"], "BUILD");
   EXPECT_EQ(shown(kNow + 100)["status"], "UNKNOWN");
   EXPECT_THAT(shown(kNow + 100)["status_reason"], HasSubstr("110 s ago"));
+  // One that has left has said DOWN before.
+  ovsdb::Ml2Rows left = now;
+  left.hosts.clear();
+  ovsdb::Ml2Port& port = left.ports.at(last_port);
+  EXPECT_EQ(view({left, plugin->extensions(), 75, kNow}, port)["status"], "UNKNOWN");
+  port.status = "DOWN";
+  port.status_reason = "cleaned up on hv1";
+  EXPECT_EQ(view({left, plugin->extensions(), 75, kNow}, port)["status_reason"], "cleaned up on hv1");
+  EXPECT_EQ(view({left, plugin->extensions(), 75, kNow}, port)["status"], "DOWN");
 }
 
 TEST(MechanismManagerMake, KnowsOpenvswitchAndSkipsNeutronsOthers) {
