@@ -4,6 +4,7 @@
 // host is; of a port of this host whose agent does not run it tells what the agent said last.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "agent/ctl/control_client.h"
@@ -43,7 +44,8 @@ json host_json(const Reading& reading, const ovsdb::Ml2Binding& binding) {
   shown["alive_reason"] = alive ? "" : alive.error().message;
   shown["agent_version"] = host->agent_version;
   shown["problems"] = host->problems;
-  shown["heartbeat_seconds_ago"] = reading.plugin->now() - host->heartbeat;
+  shown["heartbeat_seconds_ago"] = std::max<std::int64_t>(0, reading.plugin->now() - host->heartbeat);
+  shown["heartbeat"] = plugin::heartbeat_age(*host, reading.plugin->now());
   return shown;
 }
 
@@ -91,8 +93,8 @@ std::string to_text(const json& port) {
   text += fmt::format("  {}bound: to host {}{}\n", port["bound"].get<bool>() ? "ok  " : "NO  ",
                       host["name"].get<std::string>(), failure.empty() ? "" : ": " + failure);
   if (host["alive"].get<bool>()) {
-    text += fmt::format("  ok  agent of host {}: version {}, reported {} s ago\n", host["name"].get<std::string>(),
-                        host["agent_version"].get<std::string>(), host["heartbeat_seconds_ago"].get<std::int64_t>());
+    text += fmt::format("  ok  agent of host {}: version {}, {}\n", host["name"].get<std::string>(),
+                        host["agent_version"].get<std::string>(), host["heartbeat"].get<std::string>());
   } else {
     text += fmt::format("  NO  agent of host {}: {}\n", host["name"].get<std::string>(),
                         host["alive_reason"].get<std::string>());

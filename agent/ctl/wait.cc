@@ -19,7 +19,7 @@ std::string describe(const plugin::Plugin& plugin, const ovsdb::Ml2Rows& rows, c
   const ovsdb::Ml2Host* host = ovsdb::host_named(rows, name);
   if (host == nullptr) return fmt::format("{} (no agent has ever reported from there)", name);
   const Status alive = plugin::check_alive(*host, plugin.options().agent_down_time, plugin.now());
-  std::string text = alive ? fmt::format("reported {} s ago", plugin.now() - host->heartbeat) : alive.error().message;
+  std::string text = alive ? plugin::heartbeat_age(*host, plugin.now()) : alive.error().message;
   if (!host->problems.empty()) text += "; problem: " + *host->problems.begin();
   return fmt::format("{} ({})", name, text);
 }

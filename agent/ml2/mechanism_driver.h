@@ -104,7 +104,12 @@ using MechanismDriverFactory = std::unique_ptr<MechanismDriver> (*)(const Plugin
 
 [[nodiscard]] std::unique_ptr<MechanismDriver> make_openvswitch_mechanism(const PluginOptions& options);
 
-// Whether the agent of a host is alive, and if not, why in words.
+// Whether the agent of a host is alive, and if not, why in words. A heartbeat is by the agent's clock, `now` by ours: one
+// that is further in the future than agent_down_time says as little as one that is so old.
 [[nodiscard]] Status check_alive(const ovsdb::Ml2Host& host, std::int64_t agent_down_time, std::int64_t now);
+// "its clock is 40 s ahead of this machine's ..."; empty where the heartbeat shows nothing of the kind.
+[[nodiscard]] std::string clock_trouble(const ovsdb::Ml2Host& host, std::int64_t now);
+// Of one that is alive: "reported 3 s ago", and the trouble with its clock.
+[[nodiscard]] std::string heartbeat_age(const ovsdb::Ml2Host& host, std::int64_t now);
 
 }  // namespace ml2::plugin

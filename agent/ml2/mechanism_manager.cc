@@ -58,10 +58,28 @@ Status check_alive(const ovsdb::Ml2Host& host, std::int64_t agent_down_time, std
   if (host.heartbeat == 0) return transient("its agent has never sent a heartbeat");
   const std::int64_t age = now - host.heartbeat;
   if (age > agent_down_time) {
-    return transient(fmt::format("its agent is down: the last heartbeat was {} s ago (agent_down_time is {} s)", age,
-                                 agent_down_time));
+    return transient(fmt::format(
+        "its agent is down: the last heartbeat was {} s ago (agent_down_time is {} s); if it runs, its clock "
+        "is behind this machine's: synchronize them (chrony)",
+        age, agent_down_time));
+  }
+  if (-age > agent_down_time) {
+    return transient(fmt::format("whether its agent is alive cannot be told: {}", clock_trouble(host, now)));
   }
   return {};
+}
+
+std::string clock_trouble(const ovsdb::Ml2Host& host, std::int64_t now) {
+  constexpr std::int64_t kTolerated = 10;  // seconds; less does no harm
+  const std::int64_t ahead = host.heartbeat - now;
+  if (ahead <= kTolerated) return {};
+  return fmt::format("its clock is {} s ahead of this machine's: synchronize them (chrony)", ahead);
+}
+
+std::string heartbeat_age(const ovsdb::Ml2Host& host, std::int64_t now) {
+  const std::string trouble = clock_trouble(host, now);
+  if (!trouble.empty()) return "alive, but " + trouble;
+  return fmt::format("reported {} s ago", std::max<std::int64_t>(0, now - host.heartbeat));
 }
 
 Result<MechanismManager> MechanismManager::make(const PluginOptions& options) {

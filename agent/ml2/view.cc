@@ -143,7 +143,7 @@ json view(const ViewInputs& in, const ovsdb::Ml2Host& host) {
   shown["admin_state_up"] = host.admin_state_up;
   const Status alive = check_alive(host, in.agent_down_time, in.now);
   shown["alive"] = alive.has_value();
-  shown["alive_reason"] = alive ? "" : alive.error().message;
+  shown["alive_reason"] = alive ? clock_trouble(host, in.now) : alive.error().message;
   shown["started_at"] = host.started_at;
   shown["heartbeat_timestamp"] = host.heartbeat;
   shown["report_interval"] = host.report_interval;

@@ -338,6 +338,33 @@ TEST_F(MechanismTest, LevelsEnd) {
   EXPECT_EQ(plugin.rows()->segments.size(), 1U) << "what was made on the way is not written";
 }
 
+TEST_F(MechanismTest, AClockThatIsAheadIsSaid) {
+  ovsdb::Ml2Host host{.name = "hv1"};
+  const auto of_age = [&](std::int64_t age) {
+    host.heartbeat = kNow - age;
+    return check_alive(host, 75, kNow) ? heartbeat_age(host, kNow) : check_alive(host, 75, kNow).error().message;
+  };
+  EXPECT_EQ(of_age(3), "reported 3 s ago");
+  EXPECT_EQ(of_age(-10), "reported 0 s ago");
+  EXPECT_EQ(of_age(-40), "alive, but its clock is 40 s ahead of this machine's: synchronize them (chrony)");
+  EXPECT_EQ(of_age(-75).substr(0, 9), "alive, bu");
+  EXPECT_EQ(
+      of_age(-3598),
+      "whether its agent is alive cannot be told: its clock is 3598 s ahead of this machine's: synchronize them "
+      "(chrony)");
+  EXPECT_EQ(
+      of_age(3598),
+      "its agent is down: the last heartbeat was 3598 s ago (agent_down_time is 75 s); if it runs, its clock is "
+      "behind this machine's: synchronize them (chrony)");
+  // So is it shown, also while it counts as alive.
+  const auto plugin = make({});
+  const ovsdb::Ml2Rows rows = *plugin->rows();
+  host.heartbeat = kNow + 40;
+  const auto shown = view({rows, plugin->extensions(), 75, kNow}, host);
+  EXPECT_EQ(shown["alive"], true);
+  EXPECT_EQ(shown["alive_reason"], "its clock is 40 s ahead of this machine's: synchronize them (chrony)");
+}
+
 TEST_F(MechanismTest, APortOfADeadHostIsUnknown) {
   add_host("hv1");
   const auto plugin = make({});
