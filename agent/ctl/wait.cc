@@ -10,6 +10,7 @@
 #include "agent/ml2/concerned.h"
 #include "agent/ml2/lookup.h"
 #include "agent/ml2/mechanism_driver.h"
+#include "datapath/base/log.h"
 #include "datapath/base/poll_loop.h"
 
 namespace ml2::ctl {
@@ -60,9 +61,14 @@ Status wait_until_applied(Session& session, const ovsdb::Ml2Rows& before) {
   if (session.options().wait == "host") {
     waited = plugin::hosts_concerned(before, *rows);
   } else {
+    std::set<std::string> skipped;
     for (const auto& [id, host] : rows->hosts) {
-      if (plugin::check_alive(host, (*plugin)->options().agent_down_time, (*plugin)->now())) waited.insert(host.name);
+      const Status alive = plugin::check_alive(host, (*plugin)->options().agent_down_time, (*plugin)->now());
+      (alive ? waited : skipped).insert(host.name);
     }
+    std::string names;
+    for (const std::string& name : skipped) names += (names.empty() ? "" : ", ") + describe(**plugin, *rows, name);
+    if (!names.empty()) log::warn("ml2ctl", "not waited for {} {}", skipped.size() == 1 ? "host" : "hosts", names);
   }
   if (waited.empty()) return {};
   const auto database = session.database();

@@ -5,6 +5,7 @@
 //   flows by a barrier.
 // Threading: one thread, which it blocks.
 // Failure: the hosts that are late are named, each with what is known of it. The change itself is made all the same.
+//   Hosts whose agents are down are not waited for with `all`; a warning names them.
 // What it does not do: it does not wait for machines to be plugged.
 #pragma once
 
