@@ -14,6 +14,7 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
+using ::testing::UnorderedElementsAre;
 
 LoadResult load_text(const std::string& text, std::map<std::string, std::string> variables = {}) {
   Environment environment = memory_environment({{"/x.ini", text}});
@@ -97,6 +98,13 @@ TEST(Load, TheEnvironmentBeatsFilesAndTheCommandLineBeatsBoth) {
   EXPECT_EQ(config.get_optional_string("DEFAULT", "log_dir"), "/e");
   EXPECT_FALSE(config.get_bool("DEFAULT", "debug"));
   EXPECT_EQ(config.origin("DEFAULT", "debug"), "command line");
+}
+
+TEST(Load, ANegativeNumberOfSecondsOrAddressesIsRefused) {
+  const LoadResult result = load_text("[agent]\nreport_interval = -3\n[ovs]\nbridge_mac_table_size = -5\n");
+  EXPECT_THAT(result.errors,
+              UnorderedElementsAre(StartsWith("/x.ini:2: [agent] report_interval = '-3' is not valid"),
+                                   StartsWith("/x.ini:4: [ovs] bridge_mac_table_size = '-5' is not valid")));
 }
 
 TEST(Load, AnEmptyVariableIsAValue) {
