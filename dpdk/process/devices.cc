@@ -43,8 +43,14 @@ std::uint8_t takes_of(std::uint64_t offloads) {
   return takes;
 }
 
+constexpr rte_eth_event_type kEvents[] = {RTE_ETH_EVENT_INTR_LSC, RTE_ETH_EVENT_QUEUE_STATE, RTE_ETH_EVENT_INTR_RMV};
+
 int link_or_queue_changed(std::uint16_t ethdev, rte_eth_event_type event, void* argument, void*) {
   auto& followed = *static_cast<Followed*>(argument);
+  if (event == RTE_ETH_EVENT_INTR_RMV) {
+    followed.unplugged = true;  // tell() says it
+    return 0;
+  }
   const std::lock_guard<std::mutex> lock(followed.mutex);
   if (followed.vhost) {
     if (event == RTE_ETH_EVENT_INTR_LSC) {
@@ -64,7 +70,7 @@ int link_or_queue_changed(std::uint16_t ethdev, rte_eth_event_type event, void* 
 }  // namespace
 
 Devices::~Devices() {
-  while (!opened_.empty()) close(opened_.begin()->first);
+  while (!opened_.empty()) let_go(opened_.begin()->first);
 }
 
 std::string Devices::count_members() {
@@ -87,6 +93,9 @@ Status Devices::open(const abi::Port& port) {
   opened.name = device_name(devargs);
   for (const auto& [id, other] : opened_)
     if (other.name == opened.name) return conflict(fmt::format("device {} is port {}'s", shown, id));
+  for (const auto& [id, other] : lost_)
+    if (id != port.id && device_name(other.port.devargs) == opened.name)
+      return conflict(fmt::format("device {} is port {}'s", shown, id));
   // The drivers say "cannot allocate memory" of that, or worse.
   if (rte_eth_dev_count_total() >= kMost) {
     return transient(
@@ -100,6 +109,10 @@ Status Devices::open(const abi::Port& port) {
     if (auto ready = ready_socket(devargs); !ready) return ready;
   }
   if (port.kind == abi::PortKind::Access) keep_host_stack_off(devargs);
+  // Before the driver asks for it: if it is another one by then, that is found the next time that somebody looks.
+  opened.port = port;
+  opened.interface = borrowed_interface(devargs);
+  opened.interface_index = interfaces_.index_of(opened.interface);
   if (const int failed = rte_dev_probe(devargs.c_str()); failed != 0) {
     return transient(fmt::format("device {} cannot be opened: {}", shown, rte_strerror(-failed)));
   }
@@ -108,7 +121,7 @@ Status Devices::open(const abi::Port& port) {
     return transient(fmt::format("device {} is no network device", shown));
   }
   if (const auto started = start(port, ethdev, opened); !started) {
-    for (const auto event : {RTE_ETH_EVENT_INTR_LSC, RTE_ETH_EVENT_QUEUE_STATE})
+    for (const auto event : kEvents)
       rte_eth_dev_callback_unregister(ethdev, event, link_or_queue_changed, opened.followed.get());
     remove(ethdev);
     return transient(fmt::format("device {}: {}", shown, started.error().message));
@@ -123,9 +136,14 @@ Status Devices::open(const abi::Port& port) {
 
 // A port that stays as it is, but for its MTU.
 Status Devices::change(const abi::Port& port) {
+  if (const auto lost = lost_.find(port.id); lost != lost_.end()) {
+    lost->second.port = port;
+    return {};
+  }
   const auto it = opened_.find(port.id);
   if (it == opened_.end()) return transient("its device is not open");
   if (auto set = set_mtu(it->second.device->ethdev, port.mtu); !set) return set;
+  it->second.port = port;
   log::info("fastpath", "port {}: the MTU is {} now", port.id, port.mtu);
   return {};
 }
@@ -211,7 +229,7 @@ Status Devices::start(const abi::Port& port, std::uint16_t ethdev, Opened& opene
   opened.followed->device = opened.device.get();
   opened.followed->port = port.id;
   opened.followed->vhost = vhost;
-  for (const auto event : {RTE_ETH_EVENT_INTR_LSC, RTE_ETH_EVENT_QUEUE_STATE})
+  for (const auto event : kEvents)
     rte_eth_dev_callback_register(ethdev, event, link_or_queue_changed, opened.followed.get());
   code = rte_eth_dev_start(ethdev);
   if (code != 0) return failed("it does not start", code);
@@ -223,11 +241,12 @@ Status Devices::start(const abi::Port& port, std::uint16_t ethdev, Opened& opene
 }
 
 void Devices::tell() {
+  constexpr unsigned kLookEvery = 5;
+  if (told_++ % kLookEvery == 0) follow_interfaces();
   for (auto& [id, opened] : opened_) {
-    rte_eth_link link{};
-    if (rte_eth_link_get_nowait(opened.device->ethdev, &link) != 0) continue;
-    if ((link.link_status != 0) == opened.up) continue;
-    opened.up = link.link_status != 0;
+    const bool up = link_of(opened).link_status != 0;
+    if (up == opened.up) continue;
+    opened.up = up;
     log::info("fastpath", "port {}: {} is {}, {} transmit queues", id, opened.name, opened.up ? "up" : "down",
               load_shared(opened.device->transmit_queues));
     if (opened.up && opened.followed->vhost && vhost_sends_udp_segments(opened.device->ethdev)) {
@@ -237,16 +256,75 @@ void Devices::tell() {
                 "while the socket was opened; power it off and on, or switch UDP fragmentation offload off in it",
                 id, opened.name);
     }
+    if (opened.followed->unplugged) {
+      log::warn("fastpath",
+                "port {}: {} was unplugged; nothing passes it until ml2-fastpath is started again with it", id,
+                opened.name);
+    }
   }
+}
+
+// Closes what stands on an interface that is gone, and opens what has one again.
+void Devices::follow_interfaces() {
+  std::vector<std::uint16_t> gone;
+  for (const auto& [id, opened] : opened_) {
+    if (opened.interface_index == 0 || interfaces_.state(opened.interface_index) != KernelInterfaces::State::Gone)
+      continue;
+    gone.push_back(id);
+  }
+  for (const std::uint16_t id : gone) {
+    const Opened& opened = opened_.at(id);
+    Lost lost{.port = opened.port, .why = fmt::format("its interface {} is not there", opened.interface)};
+    log::warn("fastpath",
+              "port {}: {}: its interface {} was deleted; the device is opened again when there is one of that name",
+              id, opened.name, opened.interface);
+    let_go(id);
+    lost_.emplace(id, std::move(lost));
+  }
+  for (auto it = lost_.begin(); it != lost_.end();) {
+    auto& [id, lost] = *it;
+    if (interfaces_.index_of(borrowed_interface(lost.port.devargs)) == 0) {
+      ++it;
+      continue;
+    }
+    if (const auto opened = open(lost.port); !opened) {
+      if (opened.error().message != lost.why) log::warn("fastpath", "port {}: {}", id, opened.error().message);
+      lost.why = opened.error().message;
+      ++it;
+      continue;
+    }
+    it = lost_.erase(it);
+  }
+  serve();
+}
+
+// As the driver says, and as the kernel says where the driver does not look.
+rte_eth_link Devices::link_of(const Opened& opened) const {
+  rte_eth_link link{};
+  if (opened.followed->unplugged || rte_eth_link_get_nowait(opened.device->ethdev, &link) != 0) return {};
+  if (opened.interface_index != 0 && interfaces_.state(opened.interface_index) != KernelInterfaces::State::Running)
+    link.link_status = 0;
+  return link;
+}
+
+std::string Devices::trouble(std::uint16_t id) const {
+  if (const auto lost = lost_.find(id); lost != lost_.end()) return lost->second.why;
+  const auto it = opened_.find(id);
+  if (it == opened_.end()) return "it is not open";
+  const Opened& opened = it->second;
+  if (link_of(opened).link_status != 0) return {};
+  if (opened.followed->unplugged) return "it was unplugged; plug it in and start ml2-fastpath again";
+  if (opened.interface_index == 0) return "its link is down";
+  return interfaces_.state(opened.interface_index) == KernelInterfaces::State::Gone
+             ? fmt::format("its interface {} is not there", opened.interface)
+             : fmt::format("its interface {} is down, or has no carrier", opened.interface);
 }
 
 std::string Devices::members(std::uint16_t id) const {
   const auto it = opened_.find(id);
-  rte_eth_link link{};
-  if (it == opened_.end() || rte_eth_link_get_nowait(it->second.device->ethdev, &link) != 0) {
-    return "\"link\":\"unknown\"";
-  }
+  if (it == opened_.end()) return lost_.contains(id) ? "\"link\":\"down\"" : "\"link\":\"unknown\"";
   const Opened& opened = it->second;
+  const rte_eth_link link = link_of(opened);
   const std::uint8_t takes = load_shared(shared_.takes[id]);
   std::string offloads;
   const auto add = [&](std::uint8_t bit, const char* word) {
@@ -308,6 +386,11 @@ void Devices::deal_queues() {
 }
 
 void Devices::close(std::uint16_t id) {
+  lost_.erase(id);
+  let_go(id);
+}
+
+void Devices::let_go(std::uint16_t id) {
   const auto it = opened_.find(id);
   if (it == opened_.end()) return;
   Opened opened = std::move(it->second);
@@ -316,7 +399,7 @@ void Devices::close(std::uint16_t id) {
   store_shared(shared_.takes[id], std::uint8_t{0});
   deal_queues();
   const std::uint16_t ethdev = opened.device->ethdev;
-  for (const auto event : {RTE_ETH_EVENT_INTR_LSC, RTE_ETH_EVENT_QUEUE_STATE})
+  for (const auto event : kEvents)
     rte_eth_dev_callback_unregister(ethdev, event, link_or_queue_changed, opened.followed.get());
   remove(ethdev);
   log::info("fastpath", "port {}: {} is closed", id, opened.name);

@@ -77,6 +77,34 @@ class FastPathDevices(FastPathCase):
         for source, target in ((1, 3), (3, 2), (2, 1)):
             self.tcp(f"vm{source}", f"vm{target}", f"10.0.0.{target}", megabytes=4)
 
+    def link(self, number):
+        return next(row for row in self.fast_path.client.query("ports") if row["port"] == number)["link"]
+
+    def test_a_device_whose_interface_is_made_anew(self):
+        """As a tap is when its machine is started again while nobody tells ml2-fastpath."""
+        self.meet(1, 2)
+        fp, vm2 = self.spaces["fp"], self.spaces["vm2"]
+        for number in (2, 1):  # AF_PACKET, AF_XDP
+            machine = self.spaces[f"vm{number}"]
+            fp.run("ip", "link", "set", f"dev{number}", "down")
+            wait_until(lambda: self.link(number) == "down", 5, "an interface that is down is a link that is down")
+            fp.run("ip", "link", "set", f"dev{number}", "up")
+            wait_until(lambda: self.link(number) == "up", 5, "and comes up again")
+            fp.run("ip", "link", "delete", f"dev{number}")
+            wait_until(lambda: self.link(number) == "down", 5, "an interface that is gone is a link that is down")
+            fp.run("ip", "link", "add", f"dev{number}", "type", "veth", "peer", "name", "eth0", "address", HW[number],
+                   "netns", machine.netns)
+            fp.run("ip", "link", "set", f"dev{number}", "up")
+            machine.run("ethtool", "-K", "eth0", "tx", "off", check=False)
+            machine.run("ip", "link", "set", "eth0", "up")
+            machine.run("ip", "addr", "add", f"10.0.0.{number}/24", "dev", "eth0")
+            begun = time.monotonic()
+            self.meet(2, 1)
+            self.assertEqual(self.link(number), "up")
+            print(f"saw: {self.devices[number]}: traffic passes {time.monotonic() - begun:.1f} s after its interface is there again")
+        self.assertEqual(vm2.ping("10.0.0.1", count=5).received, 5)
+        self.assertEqual(self.apply()["applied"], 0)  # the records never changed
+
     def test_what_is_configured_stands_and_what_is_not_heard_is_forgotten(self):
         self.meet(1, 2)
         self.addCleanup(self.apply)
