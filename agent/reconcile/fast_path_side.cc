@@ -69,6 +69,27 @@ std::optional<fp::PortId> port_of(const std::string& sentence) {
   return std::nullopt;
 }
 
+// By which option the device is the fast path's, for people.
+std::string option_of(const std::string& device, const FastPathConfig& wanted) {
+  if (device == wanted.tunnel_device) return "tunnel_device " + device;
+  if (device == wanted.host_device) return "tunnel_host_device " + device;
+  for (const auto& [physical_network, devargs] : wanted.physnet_devices) {
+    if (device == devargs) return fmt::format("physnet_devices {}:{}", physical_network, device);
+  }
+  return "device " + device;
+}
+
+// What does not work while its link is down.
+std::string cut_off(const std::string& device, const FastPathConfig& wanted) {
+  std::string text;
+  if (device == wanted.tunnel_device) text += "; the tunnels of this host carry nothing";
+  if (device == wanted.host_device) text += "; the host itself has no way to the underlay";
+  for (const auto& [physical_network, devargs] : wanted.physnet_devices) {
+    if (device == devargs) text += fmt::format("; physical network {} is cut off", physical_network);
+  }
+  return text;
+}
+
 std::vector<unsigned> sorted(std::vector<unsigned> numbers) {
   std::sort(numbers.begin(), numbers.end());
   return numbers;
@@ -90,8 +111,9 @@ bool FastPathSide::run() {
     journal_.add(Event::Kind::Connection, kSubject, text);
     if (has_tables) back_off_.succeeded();
   }
+  const bool links_moved = take_troubles();
   auto outcome = fast_path_->take_outcome();
-  if (!outcome) return false;
+  if (!outcome) return links_moved;
   in_flight_ = false;
   const Monotonic now = clock_.now();
   const std::vector<std::string> before = refused_;
@@ -113,6 +135,23 @@ bool FastPathSide::run() {
     log::warn("reconcile", "fast path: an update failed: {}", error_);
     journal_.add(Event::Kind::Failed, kSubject, error_);
   }
+  return true;
+}
+
+// NICs of which the link has gone or come; true: problems() says something else.
+bool FastPathSide::take_troubles() {
+  std::map<std::string, std::string> now = fast_path_->status().troubles;
+  if (now == troubles_) return false;
+  for (const auto& [device, trouble] : now) {
+    const auto before = troubles_.find(device);
+    if (before == troubles_.end() || before->second != trouble)
+      journal_.add(Event::Kind::Connection, kSubject, fmt::format("device {}: {}", device, trouble));
+  }
+  for (const auto& [device, trouble] : troubles_) {
+    if (!now.contains(device))
+      journal_.add(Event::Kind::Connection, kSubject, fmt::format("device {}: no trouble any more", device));
+  }
+  troubles_ = std::move(now);
   return true;
 }
 
@@ -222,6 +261,9 @@ std::set<std::string> FastPathSide::problems(const FastPathConfig& wanted) const
                     "ml2-fastpath, or "
                     "take --cores out of /etc/default/ml2-fastpath",
                     fmt::join(status.cores, ","), fmt::join(wanted.cores, ",")));
+  }
+  for (const auto& [device, trouble] : troubles_) {
+    sentences.insert(fmt::format("fast path: {}: {}{}", option_of(device, wanted), trouble, cut_off(device, wanted)));
   }
   for (const std::string& sentence : refused_) sentences.insert("fast path: " + sentence);
   if (!error_.empty()) sentences.insert("fast path: " + error_);

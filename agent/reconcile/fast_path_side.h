@@ -55,7 +55,7 @@ class FastPathSide {
   // Whether nothing is on its way to it; false while it has not been read.
   [[nodiscard]] bool idle() const { return !enabled() || (fast_path_->tables() != nullptr && !in_flight_); }
 
-  // Sentences for an operator: no connection, what was refused, other processors than `wanted` says.
+  // Sentences for an operator: no connection, what was refused, NICs without a link, other processors than `wanted` says.
   [[nodiscard]] std::set<std::string> problems(const FastPathConfig& wanted) const;
   // Why the fast path refused this port; empty when it did not.
   [[nodiscard]] std::string refusal_of(fp::PortId port) const;
@@ -64,6 +64,7 @@ class FastPathSide {
   [[nodiscard]] fp::FastPathStatus status() const { return enabled() ? fast_path_->status() : fp::FastPathStatus(); }
 
  private:
+  [[nodiscard]] bool take_troubles();
   void send(const fp::Update& update);
   void make_links(const nl::Batch& links);
   void resolve(const std::map<NextHop, bool>& next_hops);
@@ -83,7 +84,8 @@ class FastPathSide {
   std::vector<std::string> refused_;  // of the last update; of addresses that have one reason, one sentence
   std::map<fp::PortId, std::string> refused_ports_;  // of these: the first for each port
   std::set<fp::PortId> judged_;
-  std::string error_;  // of the last update; empty when it went well
+  std::map<std::string, std::string> troubles_;  // FastPathStatus::troubles, as they were heard last
+  std::string error_;                            // of the last update; empty when it went well
   BackOff links_back_off_;
   std::string links_error_;
   std::map<NextHop, Monotonic> ask_at_;  // when the kernel is asked for it next

@@ -21,9 +21,10 @@ namespace ml2::fp {
 
 struct FastPathStatus {
   bool connected = false;
-  std::string target;             // the socket
-  std::string error;              // why not connected; empty otherwise, and before the first try has ended
-  std::vector<unsigned> cores;    // processors of its workers, in order; empty: not read yet
+  std::string target;           // the socket
+  std::string error;            // why not connected; empty otherwise, and before the first try has ended
+  std::vector<unsigned> cores;  // processors of its workers, in order; empty: not read yet
+  std::map<std::string, std::string> troubles;  // NICs and the like with no link, by their devargs, and why
   std::uint64_t boot = 0;         // of the ml2-fastpath that was read last: another number after each of its starts
   std::uint64_t generation = 0;   // of the last update that it carried out, whoever sent it
   std::uint64_t connections = 0;  // made so far

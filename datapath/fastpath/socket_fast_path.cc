@@ -28,6 +28,7 @@ constexpr int kMessagesPerRun = 4096;
 constexpr int kMaxRounds = 8;
 constexpr std::string_view kShow = "show";
 constexpr std::string_view kDrops = "drops";
+constexpr std::string_view kLinks = "links";
 // A row for each of 31 reasons of each of 4,095 ports.
 constexpr std::size_t kMaxRows = 32UL * 1024 * 1024;
 
@@ -71,6 +72,18 @@ std::map<PortId, SpoofedFrames> spoofed_of(const std::string& rows) {
   return ports;
 }
 
+// Of rows of "links": devargs, and what is wrong there.
+std::map<std::string, std::string> troubles_of(const std::string& rows) {
+  std::map<std::string, std::string> troubles;
+  for (const std::string& line : text::split(rows, '\n')) {
+    const auto row = nlohmann::json::parse(line, nullptr, false);
+    if (!row.is_object() || !row.contains("device") || !row.contains("trouble")) continue;
+    if (!row["device"].is_string() || !row["trouble"].is_string()) continue;
+    troubles[text::printable(row["device"].get<std::string>())] = text::printable(row["trouble"].get<std::string>());
+  }
+  return troubles;
+}
+
 }  // namespace
 
 SocketFastPath::SocketFastPath(std::string socket, std::chrono::milliseconds ask_every)
@@ -100,6 +113,7 @@ void SocketFastPath::connect() {
 void SocketFastPath::disconnect(const std::string& why) {
   fd_.reset();
   status_.connected = false;
+  status_.troubles.clear();
   status_.error = why;
   retry_at_ = ml2_time_msec() + kRetryMsec;
   outgoing_.clear();
@@ -146,6 +160,7 @@ void SocketFastPath::ask(Asked what) {
     case Asked::Nothing: break;
     case Asked::Process: answer_to_ = query(kShow); break;
     case Asked::Drops: answer_to_ = query(kDrops); break;
+    case Asked::Links: answer_to_ = query(kLinks); break;
     case Asked::State: answer_to_ = send(abi::Type::Hello); break;
     case Asked::Records: answer_to_ = send(abi::Type::Read, {}, unread_.front()); break;
     case Asked::Commit: answer_to_ = send(abi::Type::Commit); break;
@@ -194,6 +209,7 @@ void SocketFastPath::handle(std::span<const std::uint8_t> packet) {
 void SocketFastPath::handle_message(const abi::Header& header, std::span<const std::uint8_t> body) {
   if (header.type == abi::Type::Failed) {
     const std::string sentence = text::printable(std::string(body.begin(), body.end()));
+    if (asked_ == Asked::Links) return take_links({});  // an older one, to which this is no question
     if (asked_ != Asked::Commit) return disconnect("ml2-fastpath refuses to talk: " + sentence);
     // A message of the update was refused, and so is its Commit: the first says why.
     if (refusal_.empty()) refusal_ = sentence;
@@ -208,7 +224,8 @@ void SocketFastPath::handle_message(const abi::Header& header, std::span<const s
         fmt::format("it speaks version {} of the protocol, and {} was expected", header.version, abi::kVersion));
   }
   if (header.request != answer_to_) return disconnect("an answer to nothing that was asked");
-  if (header.type == abi::Type::Rows && (asked_ == Asked::Process || asked_ == Asked::Drops)) {
+  if (header.type == abi::Type::Rows &&
+      (asked_ == Asked::Process || asked_ == Asked::Drops || asked_ == Asked::Links)) {
     return take_rows(header, body);
   }
   if (header.type == abi::Type::Welcome && asked_ == Asked::State && body.size() >= sizeof(abi::State)) {
@@ -231,6 +248,7 @@ void SocketFastPath::take_rows(const abi::Header& header, std::span<const std::u
   deadline_ = ml2_time_msec() + kPatienceMsec;
   if (header.last == 0) return;
   if (asked_ == Asked::Drops) return take_drops();
+  if (asked_ == Asked::Links) return take_links(std::exchange(rows_, {}));
   status_.cores = cores_of(rows_);
   rows_ = {};
   ask(Asked::State);
@@ -239,12 +257,17 @@ void SocketFastPath::take_rows(const abi::Header& header, std::span<const std::u
 void SocketFastPath::take_drops() {
   std::map<PortId, SpoofedFrames> ports = spoofed_of(rows_);
   rows_ = {};
+  ask(Asked::Links);
+  if (spoofed_.sequence != 0 && spoofed_.boot == status_.boot && spoofed_.ports == ports) return;
+  spoofed_ = {.sequence = spoofed_.sequence + 1, .boot = status_.boot, .ports = std::move(ports)};
+}
+
+void SocketFastPath::take_links(const std::string& rows) {
+  status_.troubles = troubles_of(rows);
   asked_ = Asked::Nothing;
   // From now on: an answer that takes as long as that would else be followed by the next question at once, and commit()
   // would find no room between them.
   ask_at_ = ml2_time_msec() + ask_every_.count();
-  if (spoofed_.sequence != 0 && spoofed_.boot == status_.boot && spoofed_.ports == ports) return;
-  spoofed_ = {.sequence = spoofed_.sequence + 1, .boot = status_.boot, .ports = std::move(ports)};
 }
 
 void SocketFastPath::take_state(const abi::State& state) {

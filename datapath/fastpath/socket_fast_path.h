@@ -2,6 +2,7 @@
 //
 //     connect -> Query "show" -> Rows -> Hello -> Welcome -> Read of each kind whose digest is not what we remember -> tables() are there
 //     now and then: Hello -> Welcome -> (Read...) -> Query "drops" -> Rows -> spoofed() are there
+//                  -> Query "links" -> Rows -> status().troubles are there
 //     commit() -> Begin, Put..., Remove..., Commit -> Done -> Read where the digests are not what we expect -> take_outcome()
 //
 // Where in the walk: agent/main.cc makes one when [fastpath] is enabled.
@@ -9,7 +10,7 @@
 // Failure: a connection that cannot be made, is closed, breaks the protocol or is silent for too long is given up, said in
 //   status(), and made anew 50 ms later. What was read is remembered meanwhile: after a break in which nothing changed
 //   the digests say so, and nothing is read.
-// What it does not do: it never waits for the other end. It learns of somebody else's changes, and of what is dropped, only
+// What it does not do: it never waits for the other end. It learns of somebody else's changes, of links and of what is dropped, only
 //   when it asks, every five seconds: the protocol has no notifications.
 #pragma once
 
@@ -47,7 +48,7 @@ class SocketFastPath final : public FastPath {
   [[nodiscard]] FastPathStatus status() const override { return status_; }
 
  private:
-  enum class Asked { Nothing, Process, State, Records, Drops, Commit };  // what the next answer is about
+  enum class Asked { Nothing, Process, State, Records, Drops, Links, Commit };  // what the next answer is about
 
   void connect();
   void disconnect(const std::string& why);
@@ -61,6 +62,7 @@ class SocketFastPath final : public FastPath {
   std::uint32_t query(std::string_view question);
   void take_rows(const abi::Header& header, std::span<const std::uint8_t> body);
   void take_drops();
+  void take_links(const std::string& rows);
   void take_state(const abi::State& state);
   void take_records(const abi::Header& header, std::span<const std::uint8_t> body);
   void read_next();

@@ -204,7 +204,7 @@ struct Neighbour {
 static_assert(sizeof(Neighbour) == 32);
 
 // What is asked by Query, as text after the header: a word of these and, for some, an argument.
-//   show | ports | segments | vteps | fdb [segment] | stats | drops | trace <port id> <frame in hexadecimal>
+//   show | ports | segments | vteps | fdb [segment] | stats | drops | links | trace <port id> <frame in hexadecimal>
 //   capture [port=N] [segment=N] [mac=M] [ip=A] [ethertype=N] [direction=in|out] [dropped] [count=N] [snaplen=N]
 // The answer is one JSON object per line. Rows of a capture come as frames do, until count is reached or capture-stop is
 // asked (the last row says how many were captured, and lost), or the client closes the connection.

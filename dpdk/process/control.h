@@ -32,6 +32,8 @@ struct ControlParts {
   // The rows of `show` and `ports` that only the process knows, as members of a JSON object.
   std::function<std::string()> process_members;
   std::function<std::string(std::uint16_t port)> port_members;
+  // Why nothing passes the port's device, as a sentence; empty: its link is up.
+  std::function<std::string(std::uint16_t port)> link_trouble;
   // One per worker.
   std::function<std::vector<const Counters*>()> counters;
   WalkFunction walk = nullptr;

@@ -94,6 +94,7 @@ int run(const Options& options, Isa isa, const NotifySocket& service) {
                        Devices::count_members(), threads);
   };
   parts.port_members = [&devices](std::uint16_t id) { return devices.members(id); };
+  parts.link_trouble = [&devices](std::uint16_t id) { return devices.trouble(id); };
   parts.counters = [&workers] {
     std::vector<const Counters*> all;
     for (const auto& worker : workers) all.push_back(&worker->counters());

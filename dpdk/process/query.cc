@@ -109,6 +109,17 @@ void drops(ControlParts& parts, const EmitRow& emit) {
   }
 }
 
+// NICs, and what else leads to other hosts, of which the link is not up. Machines come and go: theirs stand in `ports`.
+void links(ControlParts& parts, const EmitRow& emit) {
+  for (const auto& [id, port] : parts.program->ports()) {
+    if (port.kind == abi::PortKind::Access) continue;
+    const std::string trouble = parts.link_trouble(id);
+    if (trouble.empty()) continue;
+    emit(
+        fmt::format("{{\"port\":{},\"device\":{},\"trouble\":{}}}", id, in_quotes(port.devargs), in_quotes(trouble)));
+  }
+}
+
 // What each worker did, all ports together: how evenly they share the work.
 void stats(ControlParts& parts, const EmitRow& emit) {
   std::size_t worker = 0;
@@ -168,11 +179,12 @@ Status answer_query(ControlParts& parts, const std::string& question, const Emit
   if (word == "segments") return segments(parts, emit), Status();
   if (word == "vteps") return vteps(parts, emit), Status();
   if (word == "drops") return drops(parts, emit), Status();
+  if (word == "links") return links(parts, emit), Status();
   if (word == "stats") return stats(parts, emit), Status();
   if (word == "fdb") return fdb(parts, argument, emit);
   if (word == "trace") return trace(parts, argument, emit);
   return invalid(
-      fmt::format("{}: not a question; show, ports, segments, vteps, fdb, stats, drops, trace and capture are",
+      fmt::format("{}: not a question; show, ports, segments, vteps, fdb, stats, drops, links, trace and capture are",
                   text::printable(word)));
 }
 

@@ -218,6 +218,26 @@ TEST_P(FastPathContract, OneUpdateAtATimeAndALostOneIsTold) {
   ASSERT_TRUE(until(*client_, [&] { return client_->tables() == nullptr; }));
 }
 
+TEST_P(FastPathContract, ANicWithoutALinkIsTold) {
+  const std::string reason = "its interface eth0 is not there";
+  if (!rig_->trouble("net_null1,copy=0", reason) || !rig_->trouble("net_null2,copy=0", reason)) {
+    GTEST_SKIP() << "no link to cut: tests/system/test_fastpath_agent.py does";
+  }
+  EXPECT_TRUE(client_->status().troubles.empty());
+  Update update{.full = true};
+  update.put.put(port(1, "net_null1,copy=0"));  // a machine's: they come and go
+  abi::Port nic = port(2, "net_null2,copy=0");
+  nic.kind = abi::PortKind::Tagged;
+  update.put.put(nic);
+  EXPECT_TRUE(carry_out_by(*client_, update).refused.empty());
+  ASSERT_TRUE(until(*client_, [&] { return !client_->status().troubles.empty(); }));
+  EXPECT_EQ(client_->status().troubles, (std::map<std::string, std::string>{{"net_null2,copy=0", reason}}));
+  Update gone;
+  gone.remove.put(nic);
+  (void)carry_out_by(*client_, gone);
+  EXPECT_TRUE(until(*client_, [&] { return client_->status().troubles.empty(); }));
+}
+
 TEST_P(FastPathContract, WhatAntiSpoofingDropsIsCounted) {
   ASSERT_TRUE(until(*client_, [&] { return client_->spoofed().sequence != 0; }));
   EXPECT_TRUE(client_->spoofed().ports.empty());

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include "datapath/base/check.h"
@@ -32,6 +33,10 @@ class FakeRig final : public FastPathRig {
   std::unique_ptr<FastPath> open() override { return std::make_unique<FakeFastPath>(process_); }
   std::vector<unsigned> cores() const override { return {2, 3}; }
   void spoof(PortId port) override { process_.drop(port, {.macs = 1}); }
+  bool trouble(const std::string& devargs, const std::string& reason) override {
+    process_.trouble(devargs, reason);
+    return true;
+  }
   void start() override { process_.start(); }
   void stop() override { process_.stop(); }
 
@@ -100,6 +105,10 @@ class ServerRig final : public FastPathRig {
     parts.boot = ++boot_;
     parts.process_members = [] { return std::string(R"("workers":[{"core":4},{"core":5}])"); };
     parts.second = [] { return std::uint64_t{0}; };
+    parts.link_trouble = [this](std::uint16_t port) {
+      const auto found = troubles_.find(program_->ports().at(port).devargs);
+      return found == troubles_.end() ? std::string() : found->second;
+    };
     counters_ = std::make_unique<fastpath::Counters>();
     parts.counters = [this] { return std::vector<const fastpath::Counters*>{counters_.get()}; };
     auto control = fastpath::Control::open(directory_.socket(), std::move(parts));
@@ -115,6 +124,11 @@ class ServerRig final : public FastPathRig {
     __atomic_fetch_add(&counters_->ports[port].drops[static_cast<std::size_t>(fastpath::Drop::SpoofedMac)], 1,
                        __ATOMIC_RELAXED);
   }
+  // Before the port is there: the thread reads it then.
+  bool trouble(const std::string& devargs, const std::string& reason) override {
+    troubles_[devargs] = reason;
+    return true;
+  }
   void stop() override {
     if (!thread_.joinable()) return;
     end_ = true;
@@ -128,6 +142,7 @@ class ServerRig final : public FastPathRig {
   Directory directory_;
   NoReaders readers_;
   NullDevices devices_;
+  std::map<std::string, std::string> troubles_;
   std::unique_ptr<fastpath::Counters> counters_;
   std::unique_ptr<fastpath::Program> program_;
   std::unique_ptr<fastpath::Control> control_;

@@ -29,6 +29,8 @@ class FastPathRig {
   [[nodiscard]] virtual std::string spoofing_device() const { return "net_null9,copy=0"; }
   // ... and what a port with that device has to be told, where there is no packet walk.
   virtual void spoof(PortId /*port*/) {}
+  // Lets the link of the device with these devargs go down (an empty reason: come up); false: no test can.
+  [[nodiscard]] virtual bool trouble(const std::string& /*devargs*/, const std::string& /*reason*/) { return false; }
   virtual void start() = 0;
   virtual void stop() = 0;
 };

@@ -79,6 +79,24 @@ void FakeFastPathProcess::refuse_device(const std::string& name, const std::stri
   }
 }
 
+void FakeFastPathProcess::trouble(const std::string& devargs, const std::string& reason) {
+  if (reason.empty()) {
+    troubles_.erase(devargs);
+  } else {
+    troubles_[devargs] = reason;
+  }
+}
+
+std::map<std::string, std::string> FakeFastPathProcess::troubles() const {
+  std::map<std::string, std::string> troubles;
+  if (!alive()) return troubles;
+  for (const auto& [id, port] : process_->program.ports()) {
+    const auto found = troubles_.find(port.devargs);
+    if (found != troubles_.end() && port.kind != abi::PortKind::Access) troubles.insert(*found);
+  }
+  return troubles;
+}
+
 bool FakeFastPathProcess::alive() const { return process_ != nullptr; }
 std::uint64_t FakeFastPathProcess::boot() const { return boot_; }
 std::uint64_t FakeFastPathProcess::generation() const {
@@ -135,6 +153,7 @@ void FakeFastPath::run() {
     status_.connected = false;
     status_.error = "nobody answers";
     status_.cores.clear();
+    status_.troubles.clear();
     if (update_) {
       ++status_.failures;
       outcome_ = UpdateOutcome{.status = transient("the connection was lost"), .refused = {}};
@@ -152,6 +171,7 @@ void FakeFastPath::run() {
     status_.records += update_->size();
     update_.reset();
   }
+  status_.troubles = process_.troubles();
   if (spoofed_.sequence == 0 || spoofed_.boot != process_.boot() || spoofed_.ports != process_.dropped()) {
     spoofed_ = {.sequence = spoofed_.sequence + 1, .boot = process_.boot(), .ports = process_.dropped()};
   }
@@ -173,7 +193,8 @@ void FakeFastPath::note(const Tables& before, const Tables& now) {
 }
 
 void FakeFastPath::wait() {
-  const bool news = seen_ != process_.changes() || spoofed_.ports != process_.dropped();
+  const bool news =
+      seen_ != process_.changes() || spoofed_.ports != process_.dropped() || status_.troubles != process_.troubles();
   if (update_ || outcome_ || news) ml2_poll_immediate();
 }
 

@@ -33,6 +33,9 @@ class FakeFastPathProcess {
   // Anti-spoofing has dropped these of the port.
   void drop(PortId port, const SpoofedFrames& frames);
 
+  // The link of the device with these devargs is down, and why; an empty reason: it is up.
+  void trouble(const std::string& devargs, const std::string& reason);
+
   // The processors of its workers.
   void run_on(std::vector<unsigned> cores) { cores_ = std::move(cores); }
 
@@ -44,12 +47,15 @@ class FakeFastPathProcess {
   [[nodiscard]] std::uint64_t changes() const;  // grows with every update
   [[nodiscard]] std::uint64_t devices_opened() const;
   [[nodiscard]] const std::map<PortId, SpoofedFrames>& dropped() const { return dropped_; }
+  // Of ports that it has, and that lead to other hosts.
+  [[nodiscard]] std::map<std::string, std::string> troubles() const;
   [[nodiscard]] UpdateOutcome apply(const Update& update);  // as any client's
 
  private:
   struct Process;
   std::unique_ptr<Process> process_;
   std::map<std::string, std::string> refused_;
+  std::map<std::string, std::string> troubles_;
   std::vector<unsigned> cores_ = {1};
   std::map<PortId, SpoofedFrames> dropped_;
   std::uint64_t boot_ = 0;

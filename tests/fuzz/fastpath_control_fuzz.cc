@@ -39,6 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   parts.program = &program;
   parts.process_members = [] { return std::string("\"pid\":1"); };
   parts.port_members = [](std::uint16_t) { return std::string("\"link\":\"up\""); };
+  parts.link_trouble = [](std::uint16_t port) { return std::string(port % 2 == 0 ? "" : "its link is down"); };
   parts.counters = [] { return std::vector<const Counters*>{counters.get()}; };
   parts.walk = walk_function(Isa::Scalar);
   static Frames frames;

@@ -90,9 +90,16 @@ class FastPathLab(SystemTest):
         self.assertEqual(self.show_port(port)["binding:vif_type"], "tap")
         machine = self.lab.vm(name, hypervisor)
         self.addCleanup(self.lab.remove_vm, name)
-        hypervisor.run("ip", "link", "add", "tap" + port["id"][:11], "type", "veth", "peer", "name", "eth0", "address",
+        self.give_device(machine, port, hypervisor)
+        self.wait_active(port)
+        return machine
+
+    @staticmethod
+    def give_device(machine, port, hypervisor):
+        device = "tap" + port["id"][:11]
+        hypervisor.run("ip", "link", "add", device, "type", "veth", "peer", "name", "eth0", "address",
                        port["mac_address"], "netns", machine.netns)
-        hypervisor.run("ip", "link", "set", "tap" + port["id"][:11], "up", "mtu", "1500")
+        hypervisor.run("ip", "link", "set", device, "up", "mtu", "1500")
         offloads_off(machine, "eth0")
         machine.run("ip", "link", "set", "eth0", "up", "mtu", "1400")
         for fixed in port["fixed_ips"]:
@@ -100,8 +107,6 @@ class FastPathLab(SystemTest):
             machine.run("ip", "address", "add", fixed["ip_address"] + ("/64" if six else "/24"), "dev", "eth0",
                         *(["nodad"] if six else []))
             setattr(machine, "ip6" if six else "ip4", fixed["ip_address"])
-        self.wait_active(port)
-        return machine
 
     def generation(self, hypervisor):
         """Of the last update that the fast path has carried out; None: it does not answer."""

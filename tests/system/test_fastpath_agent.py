@@ -66,6 +66,48 @@ class FastPathAgent(FastPathLab):
         self.addCleanup(client.close)
         wait_until(lambda: not any(port["id"][:11] in row["device"] for row in client.query("ports")), 10, "its port is gone")
 
+    def says(self, hypervisor, *words):
+        """The problem of its agent that has these words."""
+        def said():
+            problems = hypervisor.status()["problems"]
+            found = [problem for problem in problems if all(word in problem for word in words)]
+            if not found:
+                raise laboratory.LabError(f"{hypervisor.host} says {problems}")
+            return found[0]
+        return wait_until(said, 20, f"{hypervisor.host} says {words}")
+
+    def says_nothing(self, hypervisor):
+        wait_until(lambda: not hypervisor.status()["problems"], 20, f"{hypervisor.host} has no problem")
+
+    def test_interfaces_that_are_made_anew(self):
+        grey = self.network("grey", "vxlan", cidrs=("10.7.0.0/24",))
+        one, two = (self.fast_path_machine(f"g{index}", grey, self.lab[index]) for index in (1, 2))
+        port = self.ml2ctl_json("port", "show", "g1")
+        self.assert_pings(one, two.ip4, count=2)
+        # A machine is started again while there is no agent: the next agent finds all records right.
+        before = self.sent()
+        self.lab[1].agent.kill()
+        self.lab[1].run("ip", "link", "delete", "tap" + port["id"][:11])
+        self.give_device(one, port, self.lab[1])
+        self.lab[1].start_agent()
+        self.lab[1].wait_in_sync()
+        self.assert_pings(one, two.ip4, count=2)
+        self.assertEqual(self.sent(), before)
+        # The underlay's NIC is down, and gone, and another; the host's own addresses are behind it.
+        self.says_nothing(self.lab[1])
+        self.lab[1].run("ip", "link", "set", "under0", "down")
+        self.saw(self.says(self.lab[1], "tunnel_device", "under0 is down", "tunnels"))
+        self.assertIn("under0 is down", self.lab[1].agent_call("explain", port["id"]))
+        self.lab[1].run("ip", "link", "delete", "under0")
+        self.saw(self.says(self.lab[1], "tunnel_device", "its interface under0 is not there"))
+        self.lab[1].connect("under", "under0", up=False)
+        self.lab[1].write_sysctl("net/ipv4/conf/under0/arp_ignore", "1")
+        self.lab[1].write_sysctl("net/ipv6/conf/under0/disable_ipv6", "1")
+        self.lab[1].run("ip", "link", "set", "under0", "up")
+        self.says_nothing(self.lab[1])
+        self.assert_pings(one, two.ip4, count=2)
+        self.assertTrue(self.lab[1].ping(self.lab[2].local_ip).ok)
+
     def restart_agents(self, **ovs):
         for hypervisor in self.lab.hypervisors:
             hypervisor.agent.stop()

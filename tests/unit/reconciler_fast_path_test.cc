@@ -214,6 +214,18 @@ TEST_F(FastPathNode, OtherProcessorsThanTheIniSaysAreAProblem) {
   EXPECT_THAT(node_.agent().problems(), IsEmpty());
 }
 
+TEST_F(FastPathNode, ANicWithoutALinkIsAProblem) {
+  node_.fast_path().trouble("net_af_packet_up,iface=eth0", "its interface eth0 is not there");
+  later();
+  EXPECT_THAT(node_.agent().problems(),
+              Contains("fast path: tunnel_device net_af_packet_up,iface=eth0: its interface eth0 is not there; the "
+                       "tunnels of this host carry nothing"));
+  expect_converged();  // nothing that the agent could do
+  node_.fast_path().trouble("net_af_packet_up,iface=eth0", "");
+  later();
+  EXPECT_THAT(node_.agent().problems(), IsEmpty());
+}
+
 TEST_F(FastPathNode, TheNextHopIsAskedForAndFollowed) {
   must({{nl::DeleteNeighbour{.link = "eth0", .address = kRemote}}});
   node_.fast_path().stop();
