@@ -106,8 +106,13 @@ std::vector<Option> fast_path_options() {
        .fallback = "",
        .meaning =
            "DPDK device by which this host goes on to use tunnel_device: what is not the fast path's goes there and "
-           "back; its other end in the kernel has local_ip. net_tap_host,iface=fp-host, or "
-           "net_virtio_user_host,path=/dev/vhost-net,iface=fp-host. Not needed while the kernel has the NIC too "
+           "back; its other end in the kernel has local_ip. net_tap_host,iface=fp-host,mac=MAC, or "
+           "net_virtio_user_host,path=/dev/vhost-net,iface=fp-host,mac=MAC. The interface comes and goes with "
+           "ml2-fastpath, so "
+           "the host's network configuration has to give it local_ip whenever it appears; with net_tap it may be "
+           "made before "
+           "(ip tuntap add dev fp-host mode tap multi_queue), and then it and its address stay. MAC: of yours, "
+           "always the same. Not needed while the kernel has the NIC too "
            "(net_af_packet)"},
       {.group = kGroup,
        .name = "tunnel_vlan",

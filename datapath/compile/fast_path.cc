@@ -50,7 +50,7 @@ void FastPathCompiler::all(const Build& build, const std::map<LocalVlanKey, Loca
     fp::Tables next = beside(step, port->second, state);
     if (!next.empty()) write(members_[id].unit, std::move(next));
   }
-  if (tunnel_port_) {
+  if (has_tunnels()) {
     for (const Vtep& vtep : intent.vteps) {
       if (vtep.type != NetworkType::Vxlan || vteps_.contains(vtep.address)) continue;
       fp::Tables next = far_end(step, vtep.address);
@@ -134,7 +134,7 @@ bool FastPathCompiler::some(const Work& work, Desired& desired, FastPathChanges&
     remade.push_back({.unit = &members_.at(id).unit, .next = std::move(port.next)});
   }
   for (const IpAddress& address : work.vteps) {
-    if (!tunnel_port_) break;
+    if (!has_tunnels()) break;
     fp::Tables next = far_end(step, address);
     remade.push_back({.unit = &vteps_.at(address).unit, .next = std::move(next)});
   }

@@ -102,6 +102,7 @@ class FastPathCompiler {
   std::optional<fp::PortId> add_port(Step& step, fp::Tables& to, fp::abi::PortKind kind, const std::string& devargs,
                                      std::size_t mtu);
   void patch(Step& step, const std::map<LocalVlanKey, LocalSegment>& local);
+  [[nodiscard]] bool has_tunnels() const { return tunnel_port_ && tunnel_trouble_.empty(); }
   [[nodiscard]] std::string trouble_with(const Segment& segment) const;
   [[nodiscard]] fp::Tables far_end(Step& step, const IpAddress& address);
   [[nodiscard]] std::string vtep_record(Step& step, const Vtep& vtep, FarEnd& end, fp::Tables& next);

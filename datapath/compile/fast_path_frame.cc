@@ -67,23 +67,30 @@ void FastPathCompiler::uplinks(Step& step) {
 void FastPathCompiler::tunnel_uplink(Step& step) {
   const NodeConfig& node = step.node();
   const std::optional<FastPathLink>& underlay = step.facts().underlay;
+  const std::string& host_device = step.config().host_device;
   if (!underlay) {
     tunnel_trouble_ = fmt::format("local_ip {} is not an address of this host",
                                   node.local_ip ? node.local_ip->to_string() : "(not set)");
+    if (!host_device.empty())
+      tunnel_trouble_ +=
+          fmt::format(": give it to the kernel's end of tunnel_host_device {}", text::printable(host_device));
     step.desired.waiting["fast path tunnels"] = tunnel_trouble_;
-    return;
+    // The interface that is to have the address may be one that only the host's device makes (net_tap, net_virtio_user): so
+    // it is opened all the same, with the NIC behind it, which ends no tunnel before it has a MAC.
+    if (!node.local_ip || host_device.empty()) return;
   }
-  tunnel_port_ = add_port(step, step.tables(), fp::abi::PortKind::Tagged, step.config().tunnel_device, underlay->mtu);
+  const std::size_t mtu = underlay ? underlay->mtu : step.config().physnet_mtu;
+  tunnel_port_ = add_port(step, step.tables(), fp::abi::PortKind::Tagged, step.config().tunnel_device, mtu);
   if (!tunnel_port_) return;
   fp::abi::Port& record = step.tables().ports.at(*tunnel_port_);
   record.tunnel = 1;
   record.local_ipv6 = node.local_ip->is_v6() ? 1 : 0;
   record.tunnel_vlan = step.config().tunnel_vlan;
   record.udp_port = node.vxlan_udp_port;
-  fp::write(record.mac, underlay->mac);
+  if (underlay) fp::write(record.mac, underlay->mac);
   fp::write(record.local, *node.local_ip);
-  if (step.config().host_device.empty()) return;
-  const auto host = add_port(step, step.tables(), fp::abi::PortKind::Wire, step.config().host_device, underlay->mtu);
+  if (host_device.empty()) return;
+  const auto host = add_port(step, step.tables(), fp::abi::PortKind::Wire, host_device, mtu);
   if (!host) return;
   step.tables().ports.at(*host).peer = *tunnel_port_;
   step.tables().ports.at(*tunnel_port_).peer = *host;
@@ -99,7 +106,7 @@ std::string FastPathCompiler::trouble_with(const Segment& segment) const {
       return fmt::format("physical network {} is not in [fastpath] physnet_devices of this host",
                          text::printable(segment.physical_network));
     case NetworkType::Vxlan:
-      if (tunnel_port_) return {};
+      if (has_tunnels()) return {};
       return tunnel_trouble_.empty() ? "[fastpath] tunnel_device is not set on this host, so the fast path has no "
                                        "way to the other hosts of a vxlan network"
                                      : tunnel_trouble_;

@@ -183,5 +183,50 @@ class FastPathAgent(FastPathLab):
         self.assertNotIn("DUP", output)
 
 
+class FastPathHostTap(FastPathLab):
+    """The host's own end of the NIC is an interface that ml2-fastpath makes; hv2 has Open vSwitch alone."""
+
+    with_fast_path = (1,)
+    MAC = "02:00:00:00:77:01"
+
+    @staticmethod
+    def give_underlay(hypervisor):
+        hypervisor.write_sysctl("net/ipv4/conf/under0/arp_ignore", "1")
+        hypervisor.write_sysctl("net/ipv6/conf/under0/disable_ipv6", "1")
+
+    @classmethod
+    def options(cls, hypervisor, **more):
+        options = super().options(hypervisor, **more)
+        options["fastpath"]["tunnel_host_device"] = f"net_tap_host,iface=fp-host,mac={cls.MAC}"
+        return options
+
+    def give_address(self, hypervisor):
+        """As the host's network configuration does when the interface appears."""
+        wait_until(lambda: hypervisor.run("ip", "link", "show", "fp-host", check=False).returncode == 0, 20, "fp-host is there")
+        hypervisor.run("ip", "address", "add", f"{hypervisor.local_ip}/24", "dev", "fp-host")
+
+    def test_from_nothing(self):
+        one = self.lab[1]
+        wait_until(lambda: [p for p in one.status()["problems"] if "give it to the kernel's end of tunnel_host_device" in p],
+                   20, "the agent says where the address is to be")
+        self.give_address(one)
+        network = self.network("teal", "vxlan", cidrs=("10.8.0.0/24",), mtu=1400)
+        near = self.fast_path_machine("t1", network, one)
+        far = self.vm("t2", network, self.lab[2])
+        self.assert_pings(near, far.ip4, count=3)
+        self.assertTrue(one.ping(self.lab[2].local_ip).ok)
+        wait_until(lambda: not one.status()["problems"], 20, "no problem")
+        # With the process goes the interface, and with that the address.
+        self.fast_paths[1].signal(signal.SIGKILL)
+        self.fast_paths[1].wait()
+        self.start_fast_path(one)
+        self.give_address(one)
+        begun = time.monotonic()
+        wait_until(lambda: near.ping(far.ip4, count=1, options=("-W", "0.2")).ok, 30, "traffic passes again")
+        self.saw(f"ml2-fastpath killed: traffic passes {time.monotonic() - begun:.1f} s after the address is there again")
+        self.assert_pings(near, far.ip4, count=3)
+        one.wait_in_sync()
+
+
 if __name__ == "__main__":
     unittest.main()

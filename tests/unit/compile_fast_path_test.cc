@@ -126,6 +126,41 @@ TEST(CompileFastPath, TheHostsEndOfTheNicIsAWire) {
   EXPECT_EQ(ports.at("net_up").peer, ports.at("net_tap_host").id);
 }
 
+// Its other end, which is to have local_ip, may be an interface that is made when the device is opened.
+TEST(CompileFastPath, TheHostsEndIsThereBeforeTheAddressIs) {
+  Node node;
+  node.port(1, vxlan(101, 1000));
+  node.intent.node.fast_path.host_device = "net_tap_host,iface=fp-host";
+  node.facts.fast_path.underlay.reset();
+  node.facts.fast_path.next_hops.clear();
+  node.step();
+  std::map<std::string, fp::abi::Port> ports;
+  for (const auto& [id, record] : node.tables.ports) ports[device_name(record.devargs)] = record;
+  ASSERT_TRUE(ports.contains("net_tap_host"));
+  EXPECT_EQ(ports.at("net_tap_host").kind, fp::abi::PortKind::Wire);
+  EXPECT_EQ(ports.at("net_tap_host").peer, ports.at("net_up").id);
+  EXPECT_EQ(ports.at("net_up").tunnel, 1);  // a device is opened as what it is going to be
+  EXPECT_EQ(fp::mac_of(ports.at("net_up").mac), Mac());
+  EXPECT_EQ(ports.at("net_up").mtu, 1500);
+  const std::string reason =
+      "local_ip 192.0.2.1 is not an address of this host: give it to the kernel's end of tunnel_host_device "
+      "net_tap_host,iface=fp-host";
+  EXPECT_EQ(node.waiting(1), reason);
+  EXPECT_THAT(node.desired.waiting, Contains(Pair("fast path tunnels", reason)));
+  EXPECT_THAT(node.tables.vteps, IsEmpty());
+  // The address comes: nothing is opened again.
+  node.facts.fast_path.underlay = FastPathLink{kUnderlay, 1600};
+  node.facts.fast_path.next_hops[kRemote] = {.hop = {"fp-host", kRemote}, .mac = kNextHop, .resolved = true};
+  const fp::Update update = node.step();
+  EXPECT_THAT(update.remove.ports, IsEmpty());
+  EXPECT_EQ(node.waiting(1), "");
+  EXPECT_EQ(node.tables.vteps.size(), 1U);
+  const fp::abi::Port& nic = node.tables.ports.at(ports.at("net_up").id);
+  EXPECT_STREQ(nic.devargs, ports.at("net_up").devargs);
+  EXPECT_EQ(fp::mac_of(nic.mac), kUnderlay);
+  EXPECT_EQ(nic.mtu, 1600);
+}
+
 TEST(CompileFastPath, ProviderNetworksAreVlansOfTheirNic) {
   Node node;
   node.port(1, vlan(101, 100));
