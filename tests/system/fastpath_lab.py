@@ -32,6 +32,8 @@ class FastPathLab(SystemTest):
             for hypervisor in cls.lab.hypervisors:
                 if hypervisor.index not in cls.with_fast_path:
                     hypervisor.write_ini(cls.other_options(hypervisor))
+                    # br-phy has the address: the kernel is not to answer by the MAC of what is in the bridge, too.
+                    hypervisor.run("ip", "link", "set", "under0", "arp", "off")
                     continue
                 # Another underlay than the lab's: no bridge of Open vSwitch in it.
                 hypervisor.ovs_vsctl("--if-exists", "del-br", "br-phy", "--", "--if-exists", "del-br", "br-ex")
@@ -58,7 +60,7 @@ class FastPathLab(SystemTest):
                 offloads_off(hypervisor, end)
                 hypervisor.run("ip", "link", "set", end, "up")
             # What the kernel hears on the NIC itself is not for it.
-            hypervisor.write_sysctl("net/ipv4/conf/under0/arp_ignore", "1")
+            hypervisor.run("ip", "link", "set", "under0", "arp", "off")
             hypervisor.write_sysctl("net/ipv6/conf/under0/disable_ipv6", "1")
         hypervisor.run("ip", "address", "replace", f"{hypervisor.local_ip}/24", "dev", device)
         hypervisor.run("ip", "address", "replace", f"{hypervisor.local_ip6}/64", "dev", device, "nodad")
