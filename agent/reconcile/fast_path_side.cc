@@ -207,7 +207,7 @@ void FastPathSide::resolve(const std::map<NextHop, bool>& next_hops) {
   std::erase_if(ask_at_, [&](const auto& entry) { return !next_hops.contains(entry.first); });
   for (const auto& [hop, known] : next_hops) {
     Monotonic& when = ask_at_.try_emplace(hop, now).first->second;
-    if (!known) when = std::min(when, now + kAskAgain);
+    if (!known && when > now + kAskAgain) when = now;  // it was known until now
     const bool due = now >= when;
     if (due) when = now + (known ? kAskStill : kAskAgain);
     ask_next_ = std::min(ask_next_.value_or(when), when);

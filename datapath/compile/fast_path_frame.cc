@@ -221,7 +221,7 @@ fp::Tables FastPathCompiler::far_end(Step& step, const IpAddress& address) {
   return next;
 }
 
-// Answers why not; empty when it is in `next`.
+// Answers why not; empty when it is in `next`. (It may wait for its next hop all the same.)
 std::string FastPathCompiler::vtep_record(Step& step, const Vtep& vtep, FarEnd& end, fp::Tables& next) {
   const NodeConfig& node = step.node();
   if (vtep.address.family() != node.local_ip->family()) {
@@ -269,6 +269,11 @@ std::string FastPathCompiler::vtep_record(Step& step, const Vtep& vtep, FarEnd& 
   fp::write(record.remote, vtep.address);
   next.put(record);
   end.id = *id;
+  if (!fact.resolved) {
+    step.desired.waiting["vtep " + vtep.address.to_string()] =
+        fmt::format("host {}: no answer from {} on {}, the next hop to {}; its last known MAC {} is used", vtep.host,
+                    fact.hop.address.to_string(), fact.hop.link, vtep.address.to_string(), fact.mac->to_string());
+  }
   return {};
 }
 

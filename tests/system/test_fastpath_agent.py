@@ -101,12 +101,19 @@ class FastPathAgent(FastPathLab):
         self.lab[1].run("ip", "link", "delete", "under0")
         self.saw(self.says(self.lab[1], "tunnel_device", "its interface under0 is not there"))
         self.lab[1].connect("under", "under0", up=False)
-        self.lab[1].write_sysctl("net/ipv4/conf/under0/arp_ignore", "1")
-        self.lab[1].write_sysctl("net/ipv6/conf/under0/disable_ipv6", "1")
-        self.lab[1].run("ip", "link", "set", "under0", "up")
+        self.lab[1].run("ip", "link", "set", "under0", "arp", "off", "up")  # or the kernel answers by its own MAC
         self.says_nothing(self.lab[1])
         self.assert_pings(one, two.ip4, count=2)
         self.assertTrue(self.lab[1].ping(self.lab[2].local_ip).ok)
+        # The other host's cable: that host says so, and this one that nobody answers there.
+        self.lab.fabric.run("ip", "link", "set", "under-" + self.lab[2].name, "down")
+        self.lab[1].run("ip", "neigh", "flush", "dev", "host0")
+        self.says(self.lab[2], "tunnel_device", "no carrier")
+        self.saw(self.says(self.lab[1], "no answer from", self.lab[2].local_ip, "last known MAC"))
+        self.lab.fabric.run("ip", "link", "set", "under-" + self.lab[2].name, "up")
+        for hypervisor in self.lab.hypervisors:
+            self.says_nothing(hypervisor)
+        self.assert_pings(one, two.ip4, count=2)
 
     def restart_agents(self, **ovs):
         for hypervisor in self.lab.hypervisors:
@@ -191,7 +198,7 @@ class FastPathHostTap(FastPathLab):
 
     @staticmethod
     def give_underlay(hypervisor):
-        hypervisor.write_sysctl("net/ipv4/conf/under0/arp_ignore", "1")
+        hypervisor.run("ip", "link", "set", "under0", "arp", "off")  # or the kernel answers by its own MAC
         hypervisor.write_sysctl("net/ipv6/conf/under0/disable_ipv6", "1")
 
     @classmethod

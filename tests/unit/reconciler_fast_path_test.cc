@@ -242,12 +242,20 @@ TEST_F(FastPathNode, TheNextHopIsAskedForAndFollowed) {
   must({{nl::ReplaceNeighbour{.link = "eth0", .address = kRemote, .mac = other}}});
   node_.run();
   EXPECT_EQ(fp::mac_of(node_.fast_path().tables().vteps.begin()->second.next_hop_mac), other);
+  EXPECT_THAT(node_.agent().problems(), IsEmpty());
   // What the kernel has forgotten is kept, also over a restart.
   must({{nl::DeleteNeighbour{.link = "eth0", .address = kRemote}}});
   node_.start_agent();
   later();
   expect_converged();
   EXPECT_EQ(fp::mac_of(node_.fast_path().tables().vteps.begin()->second.next_hop_mac), other);
+  EXPECT_THAT(
+      node_.agent().problems(),
+      Contains("vtep 192.0.2.2: host hv2: no answer from 192.0.2.2 on eth0, the next hop to 192.0.2.2; its last "
+               "known MAC 02:00:00:00:00:03 is used"));
+  must({{nl::ReplaceNeighbour{.link = "eth0", .address = kRemote, .mac = other}}});
+  later();
+  EXPECT_THAT(node_.agent().problems(), IsEmpty());
 }
 
 TEST_F(FastPathNode, NothingIsDeletedBeforeTheIntentIsComplete) {
