@@ -49,7 +49,8 @@ std::vector<Option> agent_options() {
        .name = "dscp_inherit",
        .type = Bool,
        .fallback = "false",
-       .meaning = "Copy the DSCP of the inner packet to the tunnel packet; comes before dscp"},
+       .meaning = "Copy the DSCP of the inner packet to the tunnel packet; comes before dscp. Not in tunnels of the "
+                  "fast path ([fastpath] tunnel_device)"},
       {.group = kAgent,
        .name = "metrics_listen",
        .meaning =

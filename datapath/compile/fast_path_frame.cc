@@ -67,6 +67,13 @@ void FastPathCompiler::uplinks(Step& step) {
 void FastPathCompiler::tunnel_uplink(Step& step) {
   const NodeConfig& node = step.node();
   const std::optional<FastPathLink>& underlay = step.facts().underlay;
+  if (node.dscp_inherit) {
+    step.desired.waiting["fast path DSCP"] = fmt::format(
+        "[agent] dscp_inherit is true, and the fast path does not copy DSCP into the outer header: its tunnels have "
+        "DSCP {} "
+        "([agent] dscp); set dscp_inherit = false",
+        node.dscp.value_or(0));
+  }
   const std::string& host_device = step.config().host_device;
   if (!underlay) {
     tunnel_trouble_ = fmt::format("local_ip {} is not an address of this host",
