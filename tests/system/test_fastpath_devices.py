@@ -229,7 +229,7 @@ class FastPathDevices(FastPathCase):
             self.addCleanup(self.apply)
             try:
                 for more in ((), ("--dropped",)):
-                    with self.capture("--port", "6", "--duration", "30", "--count", "1", *more) as there:
+                    with self.capture("--port", "6", "--duration", "30", "--count", "1", "--ethertype", "0x0806", *more) as there:
                         self.captures(there)
                         self.spaces["vm1"].ping("10.0.0.99", count=1, options=("-W", "0.5"))  # ARP for nobody: a broadcast
                         lines, _ = there.communicate(timeout=35)
