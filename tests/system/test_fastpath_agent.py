@@ -172,6 +172,8 @@ class FastPathAgent(FastPathLab):
         self.assertEqual(self.sent(), before)
         self.assertEqual(self.show_port(ports[two])["status_reason"], "")
         one.run("ip", "address", "del", "10.6.0.77/24", "dev", "eth0")
+        if "ML2_LONG_TESTS" not in os.environ:
+            return  # that it ends is seen with another clock (tests/unit/reconciler_fast_path_test.cc)
         quiet = time.monotonic()
         wait_until(lambda: self.show_port(ports[one])["status_reason"] == "", 90, "the port says nothing any more")
         self.saw(f"and nothing any more {time.monotonic() - quiet:.0f} s after the last")
