@@ -16,16 +16,23 @@ def iperf(source, target, address, size="8M", reverse=False, timeout=60):
     """TCP between two namespaces by iperf3 (reverse: from `target` to `source`); answers the bytes that arrived.
 
     The receiver counts until the sender says that it is done: some of the last 256 KB may be missing."""
-    server = target.wrap("iperf3", "-s", "-1", "-B", address)
-    with subprocess.Popen(server, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as there:
-        try:
-            wait_until(lambda: target.run("ss", "-Hltn", "sport", "=", ":5201").stdout, 10, "iperf3 listens")
-            done = source.run("iperf3", "-c", address, "-n", size, "-w", "256K", "-J", *(["-R"] if reverse else []), check=False, timeout=timeout)
-            if done.returncode != 0:
-                raise AssertionError(f"iperf3 to {address}{' and back' if reverse else ''}: {done.stdout[-500:]}")
-            return json.loads(done.stdout)["end"]["sum_received"]["bytes"]
-        finally:
+    server, there = target.wrap("iperf3", "-s", "-1", "-B", address), None
+
+    def listens():
+        nonlocal there
+        if there is None or there.poll() is not None:  # it ends where the address is not there yet
+            there = subprocess.Popen(server, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return target.run("ss", "-Hltn", "sport", "=", ":5201").stdout
+    try:
+        wait_until(listens, 30, "iperf3 listens")
+        done = source.run("iperf3", "-c", address, "-n", size, "-w", "256K", "-J", *(["-R"] if reverse else []), check=False, timeout=timeout)
+        if done.returncode != 0:
+            raise AssertionError(f"iperf3 to {address}{' and back' if reverse else ''}: {done.stdout[-500:]}")
+        return json.loads(done.stdout)["end"]["sum_received"]["bytes"]
+    finally:
+        if there is not None:
             there.terminate()
+            there.wait()
 
 
 @unittest.skipUnless(os.path.exists(PROGRAM), "ml2-fastpath is not built here")
