@@ -6,9 +6,8 @@
 #include <array>
 #include <cctype>
 #include <cstdlib>
-#include <set>
-#include <string_view>
 
+#include "agent/ctl/flow_words.h"
 #include "agent/ctl/frame_shim.h"
 #include "datapath/base/text.h"
 
@@ -24,19 +23,13 @@ bool is_hexadecimal(const std::string& text) {
 }
 
 std::string with_defaults(const std::string& flow) {
-  std::set<std::string> words;
-  for (const std::string& part : text::split(flow, ',')) {
-    const std::string_view word = text::trim(part);
-    words.emplace(word.substr(0, word.find('=')));
-  }
-  const auto has = [&](std::initializer_list<const char*> names) {
-    return std::any_of(names.begin(), names.end(), [&](const char* name) { return words.contains(name); });
-  };
+  const FlowWords words(flow);
   std::string complete = flow;
-  if (has({"ip", "icmp", "tcp", "udp", "sctp", "ipv6", "icmp6", "tcp6", "udp6", "sctp6"}) && !has({"nw_ttl"})) {
+  if (words.has({"ip", "icmp", "tcp", "udp", "sctp", "ipv6", "icmp6", "tcp6", "udp6", "sctp6"}) &&
+      !words.has({"nw_ttl"})) {
     complete += ",nw_ttl=64";
   }
-  if (has({"arp"}) && !has({"arp_op"})) complete += ",arp_op=1";
+  if (words.has({"arp"}) && !words.has({"arp_op"})) complete += ",arp_op=1";
   return complete;
 }
 

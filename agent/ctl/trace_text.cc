@@ -6,8 +6,8 @@
 #include <cctype>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <set>
 
+#include "agent/ctl/flow_words.h"
 #include "datapath/base/text.h"
 #include "datapath/openflow/pipeline.h"
 
@@ -122,25 +122,18 @@ nlohmann::json trace_json(const Trace& trace) {
 }
 
 std::string complete_flow(const std::string& flow, const TraceSource& source) {
-  std::set<std::string> words;
-  for (const std::string& part : text::split(flow, ',')) {
-    const std::string_view word = text::trim(part);
-    words.emplace(word.substr(0, word.find('=')));
-  }
-  const auto has = [&](std::initializer_list<const char*> names) {
-    return std::any_of(names.begin(), names.end(), [&](const char* name) { return words.contains(name); });
-  };
+  const FlowWords words(flow);
   std::string complete = flow;
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) complete += fmt::format("{}{}={}", complete.empty() ? "" : ",", name, value);
   };
-  if (!has({"in_port"})) add("in_port", source.ofport);
-  if (!has({"dl_src", "eth_src"})) add("dl_src", source.mac);
-  if (has({"ip", "icmp", "tcp", "udp", "sctp"}) && !has({"nw_src", "ip_src"})) add("nw_src", source.ip4);
-  if (has({"ipv6", "icmp6", "tcp6", "udp6", "sctp6"}) && !has({"ipv6_src"})) add("ipv6_src", source.ip6);
-  if (has({"arp"})) {
-    if (!has({"arp_sha"})) add("arp_sha", source.mac);
-    if (!has({"arp_spa", "nw_src"})) add("arp_spa", source.ip4);
+  if (!words.has({"in_port"})) add("in_port", source.ofport);
+  if (!words.has({"dl_src", "eth_src"})) add("dl_src", source.mac);
+  if (words.has({"ip", "icmp", "tcp", "udp", "sctp"}) && !words.has({"nw_src", "ip_src"})) add("nw_src", source.ip4);
+  if (words.has({"ipv6", "icmp6", "tcp6", "udp6", "sctp6"}) && !words.has({"ipv6_src"})) add("ipv6_src", source.ip6);
+  if (words.has({"arp"})) {
+    if (!words.has({"arp_sha"})) add("arp_sha", source.mac);
+    if (!words.has({"arp_spa", "nw_src"})) add("arp_spa", source.ip4);
   }
   return complete;
 }
