@@ -1,32 +1,18 @@
 #include "dpdk/process/host_stack.h"
 
 #include <fcntl.h>
-#include <net/if.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <string_view>
 
 #include "datapath/base/log.h"
 #include "datapath/base/text.h"
 #include "datapath/base/unique_fd.h"
+#include "dpdk/process/kernel_interface.h"
 
 namespace ml2::fastpath {
 namespace {
-
-// Of "net_af_packet_tap0,iface=tap0,qpairs=1": tap0; empty: none, or none that could be a file's name.
-std::string interface_of(const std::string& devargs) {
-  for (const std::string& word : text::split(devargs, ',')) {
-    constexpr std::string_view kKey = "iface=";
-    if (!word.starts_with(kKey)) continue;
-    const std::string name = word.substr(kKey.size());
-    const bool usable = !name.empty() && name.size() < IF_NAMESIZE && name.find('/') == std::string::npos &&
-                        name.find_first_not_of('.') != std::string::npos;
-    return usable ? name : std::string();
-  }
-  return {};
-}
 
 // What of the host's stack the device is kept from; `otherwise`: what happens where that cannot be written.
 struct Setting {
@@ -58,9 +44,9 @@ void write_setting(const std::string& path, const Setting& setting) {
 }  // namespace
 
 void keep_host_stack_off(const std::string& devargs) {
-  if (!devargs.starts_with("net_af_packet") && !devargs.starts_with("net_af_xdp")) return;
-  const std::string name = interface_of(devargs);
-  if (name.empty()) return;
+  const std::string name = borrowed_interface(devargs);
+  // It becomes a part of a path.
+  if (name.find('/') != std::string::npos || name.find_first_not_of('.') == std::string::npos) return;
   // A "." in a name is a "." here, too: a path, not a sysctl's key.
   for (const Setting& setting : kSettings)
     write_setting(std::string("/proc/sys/net/") + setting.family + "/conf/" + name + "/" + setting.key, setting);
