@@ -16,4 +16,8 @@ namespace ml2::heap {
 // Pages that hold nothing go back to the kernel now, not one by one as they are found empty.
 void give_back();
 
+// Whether pages that get free go back to the kernel in that moment. Otherwise mimalloc means to do it 25 ms later, but
+// only comes to it when it next needs a page beside them: a third of a sleeping agent's memory can be such pages.
+void give_back_at_once(bool yes);
+
 }  // namespace ml2::heap

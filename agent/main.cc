@@ -392,6 +392,8 @@ void Agent::loop(control::Notify& notify) {
       return;
     }
     reconciler_->run();
+    // Reading a great deal frees pages only to take them again; what is freed later may lie idle for days.
+    heap::give_back_at_once(reconciler_->in_sync());
     give_memory_back();
     commands_->run();
     run_metrics();
