@@ -1,7 +1,7 @@
 // log_setup: oslo.log's options as what vlog is to do.
 //
 // Where in the walk: main(), before the first line is logged; `debug` again at SIGHUP.
-// Threading: pure. Failure: Invalid with file:line for a facility that does not exist.
+// Threading: pure. Failure: none: what is in a Config has been checked.
 // What it does not do: no rotation (logrotate and SIGHUP do that), no Python format strings.
 // Source: oslo_log/log.py _setup_logging_from_conf(): stderr is used when nothing else is, or with use_stderr.
 #pragma once
@@ -9,7 +9,6 @@
 #include <string>
 
 #include "agent/config/config.h"
-#include "datapath/base/result.h"
 
 namespace ml2 {
 
@@ -25,6 +24,6 @@ struct LogSetup {
   friend bool operator==(const LogSetup&, const LogSetup&) = default;
 };
 
-[[nodiscard]] Result<LogSetup> log_setup(const config::Config& config);
+[[nodiscard]] LogSetup log_setup(const config::Config& config);
 
 }  // namespace ml2

@@ -207,7 +207,7 @@ Status Agent::start(const Flags& flags) {
   fast_path_socket_ = fast_path ? node->fast_path.socket : std::string();
   fast_path_ = open_fast_path();
 
-  const double interval = std::max(1.0, config_.get_double("agent", "report_interval"));
+  const double interval = config_.get_double("agent", "report_interval");
   source_ = std::make_unique<intent::Ml2DbSource>(
       *ml2_, clock_,
       intent::Ml2DbSource::Options{.node = *node,
@@ -467,20 +467,16 @@ int run(const Flags& flags) {
     print_lines(stderr, "ml2-agent: error: ", missing);
     return EXIT_FAILURE;
   }
-  const auto logging = log_setup(*loaded.config);
-  if (!logging) {
-    fmt::print(stderr, "ml2-agent: error: {}\n", logging.error().message);
-    return EXIT_FAILURE;
-  }
+  const LogSetup logging = log_setup(*loaded.config);
   UniqueFd signals = block_signals();
   control::Notify notify = control::Notify::from_environment();
-  const ml2_log_setup log_files{.file = logging->file.empty() ? nullptr : logging->file.c_str(),
-                                .to_stderr = logging->to_stderr,
-                                .syslog = logging->syslog,
-                                .journal = logging->journal,
-                                .facility = logging->facility.c_str(),
-                                .json = logging->json,
-                                .debug = logging->debug};
+  const ml2_log_setup log_files{.file = logging.file.empty() ? nullptr : logging.file.c_str(),
+                                .to_stderr = logging.to_stderr,
+                                .syslog = logging.syslog,
+                                .journal = logging.journal,
+                                .facility = logging.facility.c_str(),
+                                .json = logging.json,
+                                .debug = logging.debug};
   const int log_error = ml2_process_init("ml2-agent", kVersion, &log_files);
   for (const char* module : {"agent", "config", "intent", "reconcile", "ovsdb", "openflow", "netlink"}) {
     ml2_vlog_module(module);
@@ -488,7 +484,7 @@ int run(const Flags& flags) {
   log::set_sink(&vlog_sink);
   if (log_error != 0) {
     log::warn("agent", "{}: [DEFAULT] log_file: {} cannot be written: {}; logging to stderr instead",
-              loaded.config->origin("DEFAULT", "log_file"), logging->file, std::strerror(log_error));
+              loaded.config->origin("DEFAULT", "log_file"), logging.file, std::strerror(log_error));
   }
   for (const std::string& notice : loaded.notices) log::info("config", "{}", notice);
 

@@ -1,11 +1,13 @@
 #include "agent/config/mappings.h"
 
 #include <fmt/format.h>
+#include <sys/un.h>
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "agent/config/ini_text.h"
-#include "datapath/base/ip.h"
 #include "datapath/base/text.h"
 
 namespace ml2::config {
@@ -64,7 +66,14 @@ Result<StringMap> parse_mappings(const StringList& entries, bool unique_values) 
   return mappings;
 }
 
-Result<StringMap> parse_bridge_mappings(const StringList& entries) { return parse_mappings(entries, true); }
+Result<StringMap> parse_bridge_mappings(const StringList& entries) {
+  auto mappings = parse_mappings(entries, true);
+  if (!mappings) return mappings;
+  for (const auto& entry : *mappings) {
+    if (const Status checked = check_bridge_name(entry.second); !checked) return forward_error(checked);
+  }
+  return mappings;
+}
 
 Result<std::map<std::string, std::vector<IdRange>>> parse_network_vlan_ranges(const StringList& entries) {
   std::map<std::string, std::vector<IdRange>> ranges;
@@ -166,6 +175,68 @@ Result<std::string> firewall_driver_name(std::string_view value) {
   const auto found = kNames.find(strip(value));
   if (found == kNames.end()) return invalid("there is no such firewall driver");
   return found->second;
+}
+
+Result<std::string> syslog_facility(std::string_view value) {
+  // lib/vlog.c, vlog_facilities.
+  constexpr std::array kFacilities{"kern",   "user",   "mail",   "daemon", "auth",   "syslog", "lpr",
+                                   "news",   "uucp",   "clock",  "ftp",    "local0", "local1", "local2",
+                                   "local3", "local4", "local5", "local6", "local7"};
+  std::string word = text::lower(value);
+  if (word.starts_with("log_")) word.erase(0, 4);
+  if (word == "cron") word = "clock";     // one number, two names
+  if (word == "authpriv") word = "auth";  // vlog has no other
+  if (std::ranges::find(kFacilities, word) != kFacilities.end()) return word;
+  return invalid("there is no such facility");
+}
+
+Status check_bridge_name(std::string_view name) {
+  if (name.empty()) return invalid("a bridge needs a name");
+  if (name.size() > kMaxBridgeName) {
+    return invalid(fmt::format("the bridge '{}' has {} bytes, and a network device's name at most {}", shown(name),
+                               name.size(), kMaxBridgeName));
+  }
+  if (name == "." || name == "..") return invalid(fmt::format("'{}' is no name of a network device", name));
+  if (const auto at = name.find_first_of("/\\: \t\n\v\f\r"); at != std::string_view::npos) {
+    return invalid(fmt::format("the bridge '{}' has a '{}' in its name, which no network device can have",
+                               shown(name), text::printable(name.substr(at, 1))));
+  }
+  return {};
+}
+
+Status check_vtep_address(const IpAddress& address) {
+  if (address.is_unspecified()) return invalid("it is the unspecified address, which no host has");
+  if (address.is_multicast()) return invalid("it is a multicast address, which no tunnel can start from");
+  if (address == IpAddress::parse("255.255.255.255")) {
+    return invalid("it is the broadcast address, which no tunnel can start from");
+  }
+  return {};
+}
+
+Result<ListenAddress> parse_listen_address(std::string_view where) {
+  constexpr std::size_t kMaxPath = sizeof(sockaddr_un::sun_path) - 1;
+  if (where.starts_with("unix:")) {
+    const std::string_view path = where.substr(5);
+    if (!path.starts_with('/') || path.size() > kMaxPath) {
+      return invalid(fmt::format("'{}' is no absolute path of at most {} characters", shown(path), kMaxPath));
+    }
+    return ListenAddress{.path = std::string(path)};
+  }
+  const auto wrong = [&] {
+    return invalid(fmt::format("'{}' is no UNIX socket, and no address and port", shown(where)));
+  };
+  const std::size_t colon = where.rfind(':');
+  if (colon == std::string_view::npos) return wrong();
+  std::string_view host = where.substr(0, colon);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const auto address = IpAddress::parse(host);
+  if (!address) return wrong();
+  const auto port = to_unsigned(where.substr(colon + 1));
+  if (!port || *port < 1 || *port > 65535) return invalid("its port is not a number from 1 to 65535");
+  if (!address->is_loopback()) {
+    return invalid(fmt::format("{} is no loopback address, and there is no authentication", address->to_string()));
+  }
+  return ListenAddress{.address = address, .port = static_cast<std::uint16_t>(*port)};
 }
 
 Status check_ovsdb_remote(std::string_view remote) {

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "agent/config/value.h"
+#include "datapath/base/ip.h"
 #include "datapath/base/result.h"
 
 namespace ml2::config {
@@ -41,7 +42,7 @@ struct Bandwidth {
 
 // neutron_lib.utils.helpers.parse_mappings: "key:value" with exactly one ':', keys unique, empty entries skipped.
 [[nodiscard]] Result<StringMap> parse_mappings(const StringList& entries, bool unique_values);
-// Physical network -> bridge; each bridge once.
+// Physical network -> bridge; each bridge once, with a name that a bridge can have.
 [[nodiscard]] Result<StringMap> parse_bridge_mappings(const StringList& entries);
 // Physical network -> ranges for self-service networks. "physnet" alone: provider networks only, no range.
 [[nodiscard]] Result<std::map<std::string, std::vector<IdRange>>> parse_network_vlan_ranges(
@@ -56,6 +57,25 @@ struct Bandwidth {
 [[nodiscard]] Result<std::map<std::string, std::uint64_t>> parse_packet_rates(const StringList& entries);
 // "openvswitch", "iptables", "iptables_hybrid" or "noop", of a short name or an incumbent's class path; "" is noop.
 [[nodiscard]] Result<std::string> firewall_driver_name(std::string_view value);
+// vlog's word for a facility of syslog(3), which is written LOG_LOCAL0 or local0: "local0".
+[[nodiscard]] Result<std::string> syslog_facility(std::string_view value);
+
+// A bridge has a device of its name: what dev_valid_name() of Linux refuses would make a row that ovs-vswitchd cannot
+// carry out, and what it refuses itself ('/' and '\\') it passes over with a line in its log alone.
+inline constexpr std::size_t kMaxBridgeName = 15;  // bytes: IFNAMSIZ less its end
+[[nodiscard]] Status check_bridge_name(std::string_view name);
+// Of a tunnel's local end: neither unspecified, nor multicast, nor broadcast.
+[[nodiscard]] Status check_vtep_address(const IpAddress& address);
+
+// [agent] metrics_listen.
+struct ListenAddress {
+  std::string path;                  // of a UNIX socket; empty: it is address and port
+  std::optional<IpAddress> address;  // loopback
+  std::uint16_t port = 0;
+};
+// "unix:/PATH", "127.0.0.1:PORT", "[::1]:PORT".
+[[nodiscard]] Result<ListenAddress> parse_listen_address(std::string_view where);
+
 // One OVSDB remote as ovsdb(7) writes them: "tcp:HOST:PORT", "ssl:HOST:PORT" (HOST may be [v6], PORT defaults to 6640),
 // "unix:PATH".
 [[nodiscard]] Status check_ovsdb_remote(std::string_view remote);

@@ -35,11 +35,15 @@ enum class Check {
   FirewallDriver,       // short name or class path
   Mac,
   Cidr,
-  OvsdbRemote,   // one of tcp:, ssl:, unix:
-  OvsdbRemotes,  // several, separated by commas; may be empty
-  ServerPorts,   // items ip:port, [ip]:port
-  Processors,    // 0 to 127, each once, at least one
-  PciAddresses,  // domain:bus:device.function
+  BridgeName,     // what both ovs-vswitchd and the kernel take: the bridge is a device, too
+  VtepAddress,    // an address that one host can have
+  ListenAddress,  // unix:/PATH or a port of a loopback address
+  Facility,       // of syslog(3), with or without LOG_
+  OvsdbRemote,    // one of tcp:, ssl:, unix:
+  OvsdbRemotes,   // several, separated by commas; may be empty
+  ServerPorts,    // items ip:port, [ip]:port
+  Processors,     // 0 to 127, each once, at least one
+  PciAddresses,   // domain:bus:device.function
 };
 
 // What ml2-agent does with a value that somebody set.

@@ -55,7 +55,8 @@ std::vector<Option> agent_options() {
        .name = "metrics_listen",
        .meaning =
            "Where Prometheus can read figures, over HTTP at /metrics: unix:/PATH, 127.0.0.1:PORT or [::1]:PORT. "
-           "Not set: nowhere"},
+           "Not set: nowhere",
+       .check = Check::ListenAddress},
       {.group = kAgent,
        .name = "l2_population",
        .type = Bool,
@@ -114,7 +115,8 @@ std::vector<Option> agent_options() {
        .type = Float,
        .fallback = "30",
        .meaning = "Seconds between this host's reports; at most half of agent_down_time",
-       .min = 0},
+       .min = 1,
+       .max = 2147483},
       {.group = kAgent,
        .name = "log_agent_heartbeats",
        .type = Bool,

@@ -222,6 +222,9 @@ Status check_string(const Option& option, const std::string& value) {
     case Check::Cidr: return IpNetwork::parse(value) ? Status() : Status(invalid("it is no network"));
     case Check::OvsdbRemote: return check_ovsdb_remote(value);
     case Check::FirewallDriver: return outcome(firewall_driver_name(value));
+    case Check::BridgeName: return check_bridge_name(value);
+    case Check::ListenAddress: return value.empty() ? Status() : outcome(parse_listen_address(value));
+    case Check::Facility: return outcome(syslog_facility(value));
     default: break;
   }
   if (option.choices.empty()) return {};
@@ -235,6 +238,15 @@ Result<Value> parse_string(const Option& option, std::string_view text) {
   std::string value(text);
   if (const Status checked = check_string(option, value); !checked) return forward_error(checked);
   return Value(std::move(value));
+}
+
+Result<Value> parse_ip(const Option& option, std::string_view text) {
+  const auto address = IpAddress::parse(text);
+  if (!address) return invalid("it is no address");
+  if (option.check == Check::VtepAddress) {
+    if (const Status checked = check_vtep_address(*address); !checked) return forward_error(checked);
+  }
+  return Value(std::string(text));
 }
 
 Result<Value> parse_list(const Option& option, std::string_view text) {
@@ -298,6 +310,11 @@ std::string check_words(Check check) {
       return "one of openvswitch, iptables, iptables_hybrid, noop or such a driver's class path";
     case Check::Mac: return "a MAC address as fa:16:3e:00:00:00";
     case Check::Cidr: return "a network as 240.0.0.0/16";
+    case Check::BridgeName:
+      return fmt::format("a bridge's name of 1 to {} bytes without spaces, '/', '\\' and ':'", kMaxBridgeName);
+    case Check::VtepAddress: return "an IPv4 or IPv6 address of this host";
+    case Check::ListenAddress: return "unix:/PATH, 127.0.0.1:PORT or [::1]:PORT";
+    case Check::Facility: return "a facility of syslog such as LOG_USER, LOG_DAEMON, LOG_LOCAL0";
     case Check::OvsdbRemote: return "tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH";
     case Check::OvsdbRemotes: return "a list of tcp:HOST:PORT, ssl:HOST:PORT or unix:PATH";
     case Check::Processors:
@@ -326,9 +343,7 @@ Result<Value> parse_value(const Option& option, std::string_view text) {
     case OptionType::Int:
     case OptionType::Port: return parse_integer(option, text);
     case OptionType::Float: return parse_number(option, text);
-    case OptionType::Ip:
-      if (!IpAddress::parse(text)) return invalid("it is no address");
-      return Value(std::string(text));
+    case OptionType::Ip: return parse_ip(option, text);
     case OptionType::HostAddress: return parse_host_address(text);
     case OptionType::String:
     case OptionType::Multi: return parse_string(option, text);

@@ -1,7 +1,7 @@
 #include "agent/control/metrics_listener.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "agent/config/mappings.h"
 #include "agent/control/metrics.h"
 #include "datapath/base/poll_loop.h"
 #include "datapath/base/text.h"
@@ -23,49 +24,30 @@ struct Endpoint {
   std::string path;  // of a UNIX socket
 };
 
-Result<Endpoint> parse_unix(const std::string& path) {
-  Endpoint endpoint;
-  auto* address = reinterpret_cast<sockaddr_un*>(&endpoint.address);
-  if (path.empty() || path[0] != '/' || path.size() >= sizeof address->sun_path) {
-    return invalid(fmt::format("unix:{} is no absolute path of at most {} characters", text::printable(path, 200),
-                               sizeof address->sun_path - 1));
-  }
-  address->sun_family = AF_UNIX;
-  path.copy(address->sun_path, path.size());
-  endpoint.length = sizeof *address;
-  endpoint.path = path;
-  return endpoint;
-}
-
 Result<Endpoint> parse_endpoint(const std::string& where) {
-  const auto wrong = [&] {
-    return invalid(
-        fmt::format("\"{}\" is none of unix:/PATH, 127.0.0.1:PORT, [::1]:PORT (only loopback addresses: "
-                    "there is no authentication)",
-                    text::printable(where, 100)));
-  };
-  if (where.starts_with("unix:")) return parse_unix(where.substr(5));
-  const std::size_t colon = where.rfind(':');
-  if (colon == std::string::npos) return wrong();
-  std::string host = where.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  const auto port = text::to_int(where.substr(colon + 1));
-  if (!port || *port < 1 || *port > 65535) return wrong();
+  const auto parsed = config::parse_listen_address(where);
+  if (!parsed) return forward_error(parsed);
   Endpoint endpoint;
-  auto* v4 = reinterpret_cast<sockaddr_in*>(&endpoint.address);
-  auto* v6 = reinterpret_cast<sockaddr_in6*>(&endpoint.address);
-  if (inet_pton(AF_INET, host.c_str(), &v4->sin_addr) == 1) {
-    if (ntohl(v4->sin_addr.s_addr) >> 24U != 127) return wrong();
-    v4->sin_family = AF_INET;
-    v4->sin_port = htons(static_cast<std::uint16_t>(*port));
-    endpoint.length = sizeof *v4;
-  } else if (inet_pton(AF_INET6, host.c_str(), &v6->sin6_addr) == 1) {
-    if (!IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr)) return wrong();
-    v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(static_cast<std::uint16_t>(*port));
-    endpoint.length = sizeof *v6;
+  if (!parsed->path.empty()) {
+    auto* address = reinterpret_cast<sockaddr_un*>(&endpoint.address);
+    address->sun_family = AF_UNIX;
+    parsed->path.copy(address->sun_path, parsed->path.size());
+    endpoint.length = sizeof *address;
+    endpoint.path = parsed->path;
+    return endpoint;
+  }
+  if (parsed->address->is_v4()) {
+    auto* address = reinterpret_cast<sockaddr_in*>(&endpoint.address);
+    address->sin_family = AF_INET;
+    address->sin_port = htons(parsed->port);
+    std::memcpy(&address->sin_addr, parsed->address->bytes().data(), sizeof address->sin_addr);
+    endpoint.length = sizeof *address;
   } else {
-    return wrong();
+    auto* address = reinterpret_cast<sockaddr_in6*>(&endpoint.address);
+    address->sin6_family = AF_INET6;
+    address->sin6_port = htons(parsed->port);
+    std::memcpy(&address->sin6_addr, parsed->address->bytes().data(), sizeof address->sin6_addr);
+    endpoint.length = sizeof *address;
   }
   return endpoint;
 }

@@ -107,6 +107,41 @@ TEST(Load, ANegativeNumberOfSecondsOrAddressesIsRefused) {
                                    StartsWith("/x.ini:4: [ovs] bridge_mac_table_size = '-5' is not valid")));
 }
 
+// Each of these was taken, and refused or misunderstood only by the running agent, ovs-vswitchd or the kernel.
+TEST(Load, WhatTheAgentCouldNotCarryOutIsRefused) {
+  const auto error = [](const std::string& text) {
+    const auto errors = load_text(text).errors;
+    EXPECT_THAT(errors, SizeIs(1)) << text;
+    return errors.empty() ? std::string() : errors[0];
+  };
+  EXPECT_EQ(
+      error("[agent]\nmetrics_listen = 0.0.0.0:9100\n"),
+      "/x.ini:2: [agent] metrics_listen = '0.0.0.0:9100' is not valid: 0.0.0.0 is no loopback address, and there "
+      "is no authentication; allowed: unix:/PATH, 127.0.0.1:PORT or [::1]:PORT");
+  EXPECT_EQ(error("[DEFAULT]\nsyslog_log_facility = LOG_FOO\n"),
+            "/x.ini:2: [DEFAULT] syslog_log_facility = 'LOG_FOO' is not valid: there is no such facility; allowed: a "
+            "facility of syslog such as LOG_USER, LOG_DAEMON, LOG_LOCAL0");
+  for (const char* address : {"224.0.0.1", "ff02::1", "0.0.0.0", "::", "255.255.255.255"}) {
+    EXPECT_THAT(error(std::string("[ovs]\nlocal_ip = ") + address + "\n"),
+                AllOf(StartsWith("/x.ini:2: [ovs] local_ip = '"), HasSubstr("no")));
+  }
+  for (const char* bridge : {"br int", "br/int", "br\\int", "br:int", "..", "br-of-16-bytes-x"}) {
+    for (const char* option : {"integration_bridge", "tunnel_bridge"}) {
+      EXPECT_THAT(error(std::string("[ovs]\n") + option + " = " + bridge + "\n"),
+                  AllOf(StartsWith(std::string("/x.ini:2: [ovs] ") + option + " = '"),
+                        HasSubstr("allowed: a bridge's name of 1 to 15 bytes")));
+    }
+  }
+  EXPECT_THAT(error("[ovs]\nbridge_mappings = p:br-ex, q:br/ex\n"),
+              AllOf(StartsWith("/x.ini:2: [ovs] bridge_mappings = '"), HasSubstr("'br/ex' has a '/' in its name")));
+  EXPECT_THAT(error("[agent]\nreport_interval = 0\n"),
+              AllOf(StartsWith("/x.ini:2: [agent] report_interval = '0' is not valid: it is below 1")));
+  EXPECT_THAT(load_text("[DEFAULT]\nsyslog_log_facility=authpriv\n[agent]\nmetrics_listen=[::1]:9100\n"
+                        "report_interval=1\n[ovs]\nlocal_ip=fd00::1\nintegration_bridge=br-of-15-bytes-\n")
+                  .errors,
+              IsEmpty());
+}
+
 TEST(Load, AnEmptyVariableIsAValue) {
   const LoadResult result = load_text("[ovs]\nlocal_ip=1.2.3.4\n", {{"OS_OVS__LOCAL_IP", ""}});
   EXPECT_THAT(result.errors,

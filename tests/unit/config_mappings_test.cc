@@ -84,6 +84,19 @@ TEST(FirewallDriver, HasShortNamesAndClassPaths) {
   EXPECT_FALSE(firewall_driver_name("neutron.agent.linux.Foo").has_value());
 }
 
+TEST(ListenAddress, IsASocketOrAPortOfLoopback) {
+  EXPECT_EQ(parse_listen_address("unix:/run/m.sock")->path, "/run/m.sock");
+  const auto v6 = parse_listen_address("[::1]:9100");
+  ASSERT_TRUE(v6);
+  EXPECT_EQ(v6->address->to_string(), "::1");
+  EXPECT_EQ(v6->port, 9100);
+  for (const char* bad : {"0.0.0.0:9000", "192.0.2.1:9000", "[::]:9000", "9000", "127.0.0.1:0", "127.0.0.1:70000",
+                          "localhost:9000", "unix:relative", "unix:"}) {
+    EXPECT_FALSE(parse_listen_address(bad)) << bad;
+  }
+  EXPECT_FALSE(parse_listen_address("unix:/" + std::string(107, 'x'))) << "sun_path ends with a zero";
+}
+
 TEST(OvsdbRemote, IsTcpSslOrUnix) {
   for (const char* good : {"tcp:127.0.0.1:6640", "tcp:127.0.0.1", "ssl:db.example:6641", "tcp:[::1]:6640",
                            "ssl:[fd00::1]", "unix:/run/db.sock"}) {
