@@ -240,7 +240,7 @@ std::unique_ptr<fp::FastPath> Agent::open_fast_path() const {
 }
 
 std::unique_ptr<of::Switch> Agent::open_switch(const std::string& bridge) const {
-  return std::make_unique<of::RconnSwitch>(bridge, fmt::format("{}/{}.mgmt", ovs_rundir_, bridge));
+  return std::make_unique<of::RconnSwitch>(bridge, fmt::format("{}/{}.mgmt", ovs_rundir_, bridge), liveness(config_));
 }
 
 void Agent::add_commands() {

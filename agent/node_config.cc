@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
+
 #include "agent/config/mappings.h"
 #include "agent/fast_path_config.h"
 
@@ -74,6 +77,13 @@ Result<NodeConfig> node_config(const config::Config& config) {
                     config.origin("ml2", "overlay_ip_version")));
   }
   return node;
+}
+
+of::Liveness liveness(const config::Config& config) {
+  of::Liveness liveness{.quiet = std::chrono::seconds(config.get_int("ovs", "of_inactivity_probe"))};
+  const std::chrono::seconds request(config.get_int("ovs", "of_request_timeout"));
+  liveness.answers_within = std::min<std::chrono::milliseconds>(liveness.answers_within, request);
+  return liveness;
 }
 
 }  // namespace ml2

@@ -123,16 +123,21 @@ std::vector<Option> switch_options() {
        .name = "of_request_timeout",
        .type = Int,
        .fallback = "300",
-       .meaning = "Seconds to wait for the answer to an OpenFlow request",
+       .meaning =
+           "Seconds to wait for the answer to an OpenFlow request. ml2-agent gives no request up: after this time, "
+           "or 5 seconds if that is less, it says that ovs-vswitchd does not answer",
        .min = 1,
-       .use = NotYet},
+       .max = 2147483},
       {.group = kGroup,
        .name = "of_inactivity_probe",
        .type = Int,
        .fallback = "10",
-       .meaning = "Seconds without a message after which the OpenFlow connection is probed; 0 never",
+       .meaning =
+           "Seconds without a message after which ovs-vswitchd is asked whether it is there (see "
+           "of_request_timeout for how long it may take to answer); 0 never: that it hangs shows then only when "
+           "something is asked of it",
        .min = 0,
-       .use = NotYet},
+       .max = 2147483},
       {.group = kGroup,
        .name = "openflow_processed_per_port",
        .type = Bool,

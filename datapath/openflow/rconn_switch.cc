@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -19,13 +20,15 @@ constexpr std::size_t kMaxQueued = 500;   // messages given to the socket's queu
 constexpr int kWireVersion = 5;           // OpenFlow 1.4
 constexpr std::size_t kMaxPerRun = 1000;  // messages read in one run(), so that other bridges get their turn
 // The bridges of one ovs-vswitchd are asked in one pass: one that would be asked this soon is asked already.
-constexpr long long kTogether = 1000;  // ms
+constexpr long long kTogether =
+    1000;  // ms, and at most a fifth of the quiet: an answer must not bring the next question
 
 }  // namespace
 
-RconnSwitch::RconnSwitch(std::string bridge, std::string socket)
+RconnSwitch::RconnSwitch(std::string bridge, std::string socket, Liveness liveness)
     : bridge_(std::move(bridge)),
       socket_(std::move(socket)),
+      liveness_(liveness),
       connection_("unix:" + socket_, bridge_),
       epoch_(connection_.epoch()) {}
 
@@ -69,8 +72,9 @@ bool RconnSwitch::usable() const { return connection_.connected() && connection_
 // A switch that hangs keeps its end of a UNIX socket open: only a question tells. ovs-vswitchd answers the messages of a
 // connection in their order and from one thread, so that anything that comes is a sign of life.
 void RconnSwitch::ask_when_quiet() {
-  if (!usable() || asked_ != 0) return;
-  if (ml2_time_msec() >= heard_ + kQuiet.count() - kTogether) send(make_echo_request());
+  const long long quiet = liveness_.quiet.count();
+  if (!usable() || asked_ != 0 || quiet == 0) return;
+  if (ml2_time_msec() >= heard_ + quiet - std::min(kTogether, quiet / 5)) send(make_echo_request());
 }
 
 void RconnSwitch::wait() {
@@ -79,9 +83,9 @@ void RconnSwitch::wait() {
   if (!usable()) return;
   const long long now = ml2_time_msec();
   if (asked_ == 0) {
-    ml2_poll_timer(heard_ + kQuiet.count() - now);
-  } else if (now < asked_ + kAnswersWithin.count()) {
-    ml2_poll_timer(asked_ + kAnswersWithin.count() - now);
+    if (liveness_.quiet.count() != 0) ml2_poll_timer(heard_ + liveness_.quiet.count() - now);
+  } else if (now < asked_ + liveness_.answers_within.count()) {
+    ml2_poll_timer(asked_ + liveness_.answers_within.count() - now);
   }
 }
 
@@ -328,7 +332,7 @@ SwitchStatus RconnSwitch::status() const {
   status.error = refusal_;
   if (usable() && asked_ != 0) {
     const std::chrono::milliseconds silent(ml2_time_msec() - asked_);
-    if (silent >= kAnswersWithin) status.silent = silent;
+    if (silent >= liveness_.answers_within) status.silent = silent;
   }
   if (connection_.connected()) return status;
   const int error = connection_.last_error();

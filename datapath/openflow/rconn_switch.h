@@ -32,7 +32,7 @@ namespace ml2::of {
 class RconnSwitch final : public Switch {
  public:
   // `bridge` is for messages to people; `socket` is the path of its .mgmt socket, "/run/openvswitch/br-int.mgmt".
-  RconnSwitch(std::string bridge, std::string socket);
+  RconnSwitch(std::string bridge, std::string socket, Liveness liveness);
 
   void run() override;
   void wait() override;
@@ -83,6 +83,7 @@ class RconnSwitch final : public Switch {
 
   std::string bridge_;
   std::string socket_;
+  Liveness liveness_;
   RconnShim connection_;
   unsigned epoch_;
 

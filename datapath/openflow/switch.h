@@ -23,11 +23,20 @@
 
 namespace ml2::of {
 
+// When ovs-vswitchd is asked whether it lives, and when it counts as silent.
+struct Liveness {
+  std::chrono::milliseconds quiet{10'000};  // nothing has come for this long: it is asked; 0: never
+  // What is owed for this long is missed, be it the answer to that question or to what we wanted done.
+  std::chrono::milliseconds answers_within{5'000};
+
+  friend bool operator==(const Liveness&, const Liveness&) = default;
+};
+
 struct SwitchStatus {
   bool connected = false;
   std::string target;  // the socket
   std::string error;   // why not connected; empty otherwise
-  // How long ovs-vswitchd has owed an answer; 0 when it answers within Switch::kAnswersWithin, or is not connected.
+  // How long ovs-vswitchd has owed an answer; 0 when it answers within Liveness::answers_within, or is not connected.
   std::chrono::milliseconds silent{0};
   std::uint64_t connections = 0;  // connections made so far
   std::uint64_t bundles = 0;      // bundles committed
@@ -80,9 +89,6 @@ class Switch {
   // again).
   [[nodiscard]] virtual std::optional<std::map<FlowKey, FlowCounters>> take_counters(std::uint32_t request) = 0;
 
-  // Whoever says nothing for kQuiet is asked whether he is there; whoever owes an answer for kAnswersWithin is silent.
-  static constexpr std::chrono::milliseconds kQuiet{5000};
-  static constexpr std::chrono::milliseconds kAnswersWithin{5000};
   [[nodiscard]] virtual SwitchStatus status() const = 0;
 };
 

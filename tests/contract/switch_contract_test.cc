@@ -248,7 +248,7 @@ TEST_P(SwitchContract, ASwitchThatHangsIsSilentAndLosesNothing) {
   ASSERT_TRUE(carry_out(sw, {{add(0, 1, "", "drop")}}));
   EXPECT_EQ(sw.status().silent.count(), 0);
   rig_->freeze();
-  ASSERT_TRUE(rig_->until([&] { return sw.status().silent >= Switch::kAnswersWithin; }))
+  ASSERT_TRUE(rig_->until([&] { return sw.status().silent >= SwitchRig::kQuick.answers_within; }))
       << "though nobody asks for anything";
   EXPECT_TRUE(sw.status().connected);
   ASSERT_NE(sw.flows(), nullptr) << "what stands is kept";
@@ -357,6 +357,18 @@ TEST(RconnSwitch, TellsASwitchThatHangsFromOneThatIsNotThere) {
   })) << second.status().error;
   rig->thaw();
   EXPECT_TRUE(rig->until([&] { return second.flows() != nullptr; })) << second.status().error;
+}
+
+TEST(RconnSwitch, WithoutProbesIsSilentOnlyWhenItOwesAnAnswer) {
+  const auto rig = make_real_rig();
+  Switch& asking = rig->open("br0");
+  Switch& quiet = rig->open("br0", {.quiet = std::chrono::seconds(0), .answers_within = std::chrono::seconds(1)});
+  ASSERT_TRUE(rig->until([&] { return asking.flows() != nullptr && quiet.flows() != nullptr; }));
+  rig->freeze();
+  ASSERT_TRUE(rig->until([&] { return asking.status().silent > 2 * SwitchRig::kQuick.answers_within; }));
+  EXPECT_EQ(quiet.status().silent.count(), 0) << "nobody asked it anything";
+  ASSERT_TRUE(quiet.commit({{add(0, 1, "", "drop")}}));
+  EXPECT_TRUE(rig->until([&] { return quiet.status().silent.count() > 0; })) << "a request of ours counts";
 }
 
 INSTANTIATE_TEST_SUITE_P(Switches, SwitchContract, testing::Values("fake", "real"),

@@ -139,7 +139,8 @@ class RealRig final : public RealSwitchRig {
     std::filesystem::remove_all(directory_, ignored);
   }
 
-  Switch& open(const std::string& bridge) override {
+  Switch& open(const std::string& bridge) override { return open(bridge, kQuick); }
+  Switch& open(const std::string& bridge, Liveness liveness) override {
     if (bridges_.insert(bridge).second) {
       const std::string port = bridge + "-p1";
       command({"ovs-vsctl",
@@ -163,7 +164,7 @@ class RealRig final : public RealSwitchRig {
                "type=dummy",
                "ofport_request=1"});
     }
-    return *open_.emplace_back(std::make_unique<RconnSwitch>(bridge, path(bridge + ".mgmt")));
+    return *open_.emplace_back(std::make_unique<RconnSwitch>(bridge, path(bridge + ".mgmt"), liveness));
   }
   void vsctl(const Words& words) override {
     Words line{"ovs-vsctl", "--timeout=20", "--db=" + database_};

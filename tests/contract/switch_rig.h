@@ -19,9 +19,11 @@ namespace ml2::of {
 
 class SwitchRig {
  public:
+  static constexpr Liveness kQuick{.quiet = std::chrono::seconds(1), .answers_within = std::chrono::seconds(1)};
+
   virtual ~SwitchRig() = default;
 
-  // The switch of the bridge of this name; the rig owns it and runs it in until().
+  // The switch of the bridge of this name, held to kQuick; the rig owns it and runs it in until().
   virtual Switch& open(const std::string& bridge) = 0;
   // The flows of the bridge as a connection made just now reads them.
   virtual FlowSet fresh_flows(const std::string& bridge) = 0;
@@ -55,6 +57,9 @@ class RealSwitchRig : public SwitchRig {
  public:
   // ovs-vsctl, with these words.
   virtual void vsctl(const std::vector<std::string>& words) = 0;
+  // As open(), held to something else.
+  virtual Switch& open(const std::string& bridge, Liveness liveness) = 0;
+  using SwitchRig::open;
 };
 [[nodiscard]] std::unique_ptr<RealSwitchRig> make_real_rig();
 

@@ -46,7 +46,7 @@ class FakeSwitch final : public Switch {
   void restart();                        // of ovs-vswitchd: connection lost and made anew, all flows gone
   void refuse_next_bundle(Error error);  // nothing of it is carried out; its outcome is `error`
   // Nothing is carried out, told or answered until answer(), or until the connection is lost; it has lasted this long.
-  void hang(std::chrono::milliseconds silent = kAnswersWithin) { silent_ = silent; }
+  void hang(std::chrono::milliseconds silent = Liveness().answers_within) { silent_ = silent; }
   void answer() { silent_ = std::chrono::milliseconds(0); }
   void lose_next_outcome();  // it is carried out, but the connection is lost before that is said
 

@@ -8,6 +8,7 @@
 
 #include "agent/config/loader.h"
 #include "agent/log_setup.h"
+#include "agent/node_config.h"
 
 namespace ml2::config {
 namespace {
@@ -162,6 +163,23 @@ TEST(LogSetup, StderrIsForWhoHasNothingElse) {
 TEST(LogSetup, FacilitiesAreThoseOfSyslog) {
   EXPECT_EQ(logging("use_syslog = true\nsyslog_log_facility = LOG_LOCAL3\n").facility, "local3");
   EXPECT_EQ(logging("syslog_log_facility = daemon\n").facility, "daemon");
+}
+
+// --- liveness: how long a switch may be quiet
+
+TEST(Liveness, IsTheIncumbentsProbeWithAPatienceOfItsOwn) {
+  const auto of_options = [](const std::string& options) {
+    const auto result = load({}, memory_environment({{"/etc/neutron/neutron.conf", "[ovs]\n" + options}}));
+    EXPECT_THAT(result.errors, IsEmpty());
+    EXPECT_THAT(result.notices, IsEmpty()) << "both are acted on";
+    return liveness(*result.config);
+  };
+  using std::chrono::seconds;
+  EXPECT_EQ(of_options(""), (of::Liveness{.quiet = seconds(10), .answers_within = seconds(5)}));
+  EXPECT_EQ(of_options("of_inactivity_probe = 0\nof_request_timeout = 30\n"),
+            (of::Liveness{.quiet = seconds(0), .answers_within = seconds(5)}));
+  EXPECT_EQ(of_options("of_inactivity_probe = 3\nof_request_timeout = 2\n"),
+            (of::Liveness{.quiet = seconds(3), .answers_within = seconds(2)}));
 }
 
 }  // namespace
