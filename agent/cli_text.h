@@ -1,7 +1,8 @@
 // cli_text: what the programs' command lines share: their form as a man page and as a bash completion, both from the
 // command tree, and the flags that name ini files.
 //
-// Where in the walk: --help-man and --help-bash-completion of ml2-agent and ml2ctl; the build installs what they print.
+// Where in the walk: --help-man and --help-bash-completion of ml2-agent, ml2ctl and ml2-fastpath; the build
+//   installs what they print.
 // Threading: one thread. Failure: none.
 // What it does not do: no completion of names of rows: that would ask a database at each key.
 #pragma once

@@ -62,6 +62,8 @@ std::optional<int> read_flags(int argc, char** argv, Flags& flags) {
   app.add_flag("-V,--version", flags.version, "print the version and end");
   std::string help_page;
   app.add_option("--help-man", help_page, "")->check(CLI::IsMember({"agent", "conf"}))->group("");  // for the build
+  bool completion = false;
+  app.add_flag("--help-bash-completion", completion, "")->group("");
   app.footer(
       "Examples:\n"
       "  ml2-agent --config-file /etc/neutron/plugins/ml2/openvswitch_agent.ini\n"
@@ -78,6 +80,10 @@ std::optional<int> read_flags(int argc, char** argv, Flags& flags) {
   }
   if (help_page == "conf") {
     fmt::print("{}", config::man_page(kVersion));
+    return EXIT_SUCCESS;
+  }
+  if (completion) {
+    fmt::print("{}", bash_completion(app));
     return EXIT_SUCCESS;
   }
   return std::nullopt;
