@@ -140,8 +140,13 @@ bool FastPathSide::run() {
 
 // NICs of which the link has gone or come; true: problems() says something else.
 bool FastPathSide::take_troubles() {
-  std::map<std::string, std::string> now = fast_path_->status().troubles;
+  fp::FastPathStatus status = fast_path_->status();
+  std::map<std::string, std::string> now = std::move(status.troubles);
   if (now == troubles_) return false;
+  if (!status.connected) {  // nobody says how they are
+    troubles_.clear();
+    return true;
+  }
   for (const auto& [device, trouble] : now) {
     const auto before = troubles_.find(device);
     if (before == troubles_.end() || before->second != trouble)

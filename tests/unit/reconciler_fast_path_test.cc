@@ -1,6 +1,8 @@
 // agent/reconcile with [fastpath] enabled: a node in memory whose fast path has real tables.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "agent/reconcile/plan_text.h"
 #include "agent/reconcile/reconciler.h"
 #include "datapath/compile/compile.h"
@@ -13,6 +15,7 @@ namespace {
 using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 const Uuid kNetwork = *Uuid::parse("11111111-0000-4000-8000-000000000001");
 const Uuid kPort = *Uuid::parse("22222222-2222-4000-8000-000000000001");
@@ -224,6 +227,25 @@ TEST_F(FastPathNode, ANicWithoutALinkIsAProblem) {
   node_.fast_path().trouble("net_af_packet_up,iface=eth0", "");
   later();
   EXPECT_THAT(node_.agent().problems(), IsEmpty());
+}
+
+TEST_F(FastPathNode, ALostConnectionSaysNothingAboutLinks) {
+  node_.fast_path().trouble("net_af_packet_up,iface=eth0", "its interface eth0 is not there");
+  later();
+  node_.fast_path().stop();
+  later();
+  EXPECT_THAT(node_.agent().problems(), Not(Contains(HasSubstr("its interface eth0 is not there"))));
+  node_.fast_path().start();
+  later();
+  const auto& events = node_.agent().journal().events();
+  const auto said = [&](const char* text) {
+    return std::count_if(events.begin(), events.end(), [&](const Event& event) { return event.text == text; });
+  };
+  EXPECT_EQ(said("device net_af_packet_up,iface=eth0: no trouble any more"), 0);
+  EXPECT_EQ(said("device net_af_packet_up,iface=eth0: its interface eth0 is not there"), 2);
+  node_.fast_path().trouble("net_af_packet_up,iface=eth0", "");
+  later();
+  EXPECT_EQ(said("device net_af_packet_up,iface=eth0: no trouble any more"), 1);
 }
 
 TEST_F(FastPathNode, TheNextHopIsAskedForAndFollowed) {
