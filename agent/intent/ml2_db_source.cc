@@ -133,7 +133,11 @@ void Ml2DbSource::write() {
   const ovsdb::Ml2Host* own = reading_.own_host();
   std::string taken = own == nullptr ? "" : name_taken(reading_.rows(), options_.node, *report_, own);
   if (taken.empty()) {
-    name_taken_.clear();
+    // Whoever had the name has left: nothing that was reported meanwhile has been written.
+    if (!std::exchange(name_taken_, {}).empty()) {
+      host_due_ = true;
+      ports_due_.reset();
+    }
   } else if (!name_taken_.empty() && now < next_heartbeat_) {
     write_due_ = false;  // it was there a while ago: it is looked for again then
     return;

@@ -269,6 +269,28 @@ TEST_F(NameTakenTest, ANodeThatIsGoneLosesItsName) {
   EXPECT_EQ(source.status().error, "");
 }
 
+// An agent that starts on a node without its name, until the other node leaves (`ml2-agent --cleanup`).
+TEST_F(NameTakenTest, AllPortsAreWrittenWhenTheOtherNodesRowGoes) {
+  say(NodeReport{.switch_id = "ours"});
+  settle();
+  other_node(10);
+  Ml2DbSource started(database, clock, {.node = {.host = "hv1"}, .report_interval = std::chrono::seconds(30)});
+  const auto run = [&] {
+    for (int i = 0; i < 3; ++i) started.run();
+  };
+  run();
+  ports[port] = {PortStatus::Active, ""};
+  started.report(&node, ports, nullptr);
+  run();
+  EXPECT_THAT(started.status().error, testing::HasSubstr("another node reports as host hv1"));
+  EXPECT_EQ(status(), "DOWN");
+  database.remove("Host", host().uuid);
+  run();
+  EXPECT_EQ(started.status().error, "");
+  EXPECT_EQ(owner(), "ours");
+  EXPECT_EQ(status(), "ACTIVE");
+}
+
 TEST_F(NameTakenTest, ALostAnswerSaysNothingAboutTheName) {
   say(NodeReport{.switch_id = "ours"});
   settle();
