@@ -108,8 +108,8 @@ struct IntentChanges {
   }
 };
 
-// The MACs of ports that only one of them has, or otherwise; nullopt: they differ in more, or in so many that the whole
-// costs less.
+// Of two that differ: the MACs of ports that only one of them has, or otherwise; nullopt: they differ in more, in
+// something else (any_mac alone), or in so many that the whole costs less.
 [[nodiscard]] inline std::optional<std::set<Mac>> ports_between(const RemoteSegment& before,
                                                                 const RemoteSegment& now) {
   constexpr std::size_t kMany = 64;
@@ -127,6 +127,7 @@ struct IntentChanges {
     }
     if (macs.size() > kMany) return std::nullopt;
   }
+  if (macs.empty()) return std::nullopt;
   return macs;
 }
 

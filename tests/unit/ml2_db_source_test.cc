@@ -72,7 +72,7 @@ class Ml2DbSourceTest : public testing::Test {
   FakeClock clock;
   Ml2DbSource source{database,
                      clock,
-                     {.node = {.host = "hv1", .tunnel_types = {NetworkType::Vxlan}},
+                     {.node = {.host = "hv1", .tunnel_types = {NetworkType::Vxlan}, .l2_population = true},
                       .version = "1",
                       .report_interval = std::chrono::seconds(30)}};
   Uuid port;
@@ -210,6 +210,38 @@ TEST_F(Ml2DbSourceTest, AReportThatIsNotTakenIsSaidUntilOneIs) {
   settle();
   EXPECT_EQ(status(), "ACTIVE");
   EXPECT_EQ(source.status().error, "");
+}
+
+// A port of another host gets the right to any MAC, and all is read anew meanwhile: no MAC of a port differs.
+TEST_F(Ml2DbSourceTest, AReadingFromNothingTellsThatAnyMacMayBeThere) {
+  const ovsdb::Ml2Endpoint endpoint{.uuid = Uuid::random(), .tunnel_type = "vxlan", .ip_address = "192.0.2.2"};
+  const ovsdb::Ml2Host other{
+      .uuid = Uuid::random(), .name = "hv2", .tunnel_types = {"vxlan"}, .endpoints = {endpoint.uuid}};
+  ASSERT_TRUE(database.commit({.operations = {ovsdb::insert_row(endpoint), ovsdb::insert_row(other)}}));
+  database.run();
+  ASSERT_TRUE(database.take_outcome()->status);
+  const Segment segment = source.intent()->ports.at(port).segment;
+  const Uuid far = database.insert("Port", {{"network", ovsdb::Datum::of(ovsdb::Atom(segment.network))},
+                                            {"mac_address", ovsdb::Datum::of("fa:16:3e:00:00:02")},
+                                            {"port_security_enabled", ovsdb::Datum::of(ovsdb::Atom(true))},
+                                            {"status", ovsdb::Datum::of("ACTIVE")}});
+  database.insert(
+      "Binding",
+      {{"port", ovsdb::Datum::of(ovsdb::Atom(far))},
+       {"host", ovsdb::Datum::of("hv2")},
+       {"vif_type", ovsdb::Datum::of("ovs")},
+       {"status", ovsdb::Datum::of("ACTIVE")},
+       {"segment", ovsdb::Datum::of(ovsdb::Atom(database.server().table("Segment").begin()->second->uuid))}});
+  settle();
+  ASSERT_EQ(source.intent()->remote.at(segment).ports.size(), 1U);
+  ASSERT_FALSE(source.intent()->remote.at(segment).any_mac);
+  const std::uint64_t seen = source.sequence();
+  database.update("Port", far, {{"port_security_enabled", ovsdb::Datum::of(ovsdb::Atom(false))}});
+  database.insert("Host", {{"name", ovsdb::Datum::of("hv3")}});  // for which all is read
+  settle();
+  EXPECT_TRUE(source.intent()->remote.at(segment).any_mac);
+  const IntentChanges changes = source.changes_since(seen);
+  EXPECT_TRUE(changes.all || changes.remote.contains(segment) || changes.remote_ports.contains(segment));
 }
 
 // Another node has this node's name: it came first, and its last heartbeat is `age` seconds old.
