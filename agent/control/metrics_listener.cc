@@ -66,6 +66,7 @@ Result<UniqueFd> open_endpoint(const Endpoint& endpoint, const std::string& wher
     if (const Status removed = remove_leftover(endpoint.path); !removed) return forward_error(removed);
   }
   UniqueFd fd(::socket(endpoint.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!fd) return transient(fmt::format("cannot listen on {}: {}", where, std::strerror(errno)));
   const int on = 1;
   if (endpoint.path.empty()) setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&endpoint.address), endpoint.length) != 0 ||

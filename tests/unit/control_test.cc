@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -437,6 +438,17 @@ class Scraped : public Socket {
 
   reconcile::FakeNode fake_{node()};
 };
+
+TEST_F(Scraped, WithoutASocketItSaysWhy) {
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{.rlim_cur = 0, .rlim_max = before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  auto listener = MetricsListener::open("unix:" + path(), fake_.clock());
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  ASSERT_TRUE(listener);
+  EXPECT_EQ((*listener)->error(), "cannot listen on unix:" + path() + ": Too many open files");
+}
 
 TEST_F(Scraped, OnlyGetMetricsIsAnswered) {
   auto listener = MetricsListener::open("unix:" + path(), fake_.clock());
