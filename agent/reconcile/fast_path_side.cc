@@ -111,7 +111,8 @@ bool FastPathSide::run() {
     journal_.add(Event::Kind::Connection, kSubject, text);
     if (has_tables) back_off_.succeeded();
   }
-  const bool links_moved = take_troubles();
+  const bool silence_moved = take_silence();
+  const bool links_moved = take_troubles() || silence_moved;
   auto outcome = fast_path_->take_outcome();
   if (!outcome) return links_moved;
   in_flight_ = false;
@@ -135,6 +136,17 @@ bool FastPathSide::run() {
     log::warn("reconcile", "fast path: an update failed: {}", error_);
     journal_.add(Event::Kind::Failed, kSubject, error_);
   }
+  return true;
+}
+
+// That it hangs, or goes on; true: problems() says something else.
+bool FastPathSide::take_silence() {
+  const fp::FastPathStatus status = fast_path_->status();
+  if (status.silent == silent_) return false;
+  silent_ = status.silent;
+  const std::string text = silent_ ? status.error : "ml2-fastpath answers again, or is gone";
+  if (silent_) log::warn("reconcile", "fast path: {}", text);
+  journal_.add(Event::Kind::Connection, kSubject, text);
   return true;
 }
 
@@ -256,7 +268,9 @@ std::set<std::string> FastPathSide::problems(const FastPathConfig& wanted) const
   std::set<std::string> sentences;
   if (!enabled()) return sentences;
   const fp::FastPathStatus status = fast_path_->status();
-  if (fast_path_->tables() == nullptr && !status.error.empty()) {
+  if (status.silent) {
+    sentences.insert("fast path: " + status.error);
+  } else if (fast_path_->tables() == nullptr && !status.error.empty()) {
     sentences.insert(
         fmt::format("fast path: no ml2-fastpath answers on {}: {}; is it running?", status.target, status.error));
   }

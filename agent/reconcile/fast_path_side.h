@@ -64,6 +64,7 @@ class FastPathSide {
   [[nodiscard]] fp::FastPathStatus status() const { return enabled() ? fast_path_->status() : fp::FastPathStatus(); }
 
  private:
+  [[nodiscard]] bool take_silence();
   [[nodiscard]] bool take_troubles();
   void send(const fp::Update& update);
   void make_links(const nl::Batch& links);
@@ -78,6 +79,7 @@ class FastPathSide {
 
   std::uint64_t seen_ = 0;
   bool had_tables_ = false;
+  bool silent_ = false;  // as it was told last
   bool in_flight_ = false;
   BackOff back_off_;
   fp::Update last_;                   // that was sent last, while something of it was refused

@@ -22,7 +22,8 @@ namespace ml2::fp {
 struct FastPathStatus {
   bool connected = false;
   std::string target;           // the socket
-  std::string error;            // why not connected; empty otherwise, and before the first try has ended
+  std::string error;            // why not connected, or silent; empty otherwise, and before the first try has ended
+  bool silent = false;          // it is there and does not answer (then not `connected`); error says which process
   std::vector<unsigned> cores;  // processors of its workers, in order; empty: not read yet
   std::map<std::string, std::string> troubles;  // NICs and the like with no link, by their devargs, and why
   std::uint64_t boot = 0;         // of the ml2-fastpath that was read last: another number after each of its starts

@@ -37,8 +37,10 @@ Result<UniqueFd> connect_to(const std::string& socket, std::chrono::milliseconds
                          std::chrono::duration_cast<std::chrono::microseconds>(timeout - seconds).count()};
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
   ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+    if (errno == EAGAIN) return transient(not_answering(fd.get(), socket));
     return no_answer(socket, "connect");
+  }
   return fd;
 }
 
@@ -49,7 +51,10 @@ Status send_question(int fd, const std::string& socket, std::uint32_t request, c
   header.count = static_cast<std::uint32_t>(question.size());
   std::string message(reinterpret_cast<const char*>(&header), sizeof(header));
   message += question;
-  if (::send(fd, message.data(), message.size(), MSG_NOSIGNAL) < 0) return no_answer(socket, "send");
+  if (::send(fd, message.data(), message.size(), MSG_NOSIGNAL) < 0) {
+    if (errno == EAGAIN) return transient(not_answering(fd, socket));
+    return no_answer(socket, "send");
+  }
   return {};
 }
 
@@ -58,6 +63,7 @@ Result<bool> receive_rows(int fd, const std::string& socket, std::string& rows) 
   std::vector<char> buffer(abi::kMaxMessage);
   abi::Header header;
   const ssize_t size = ::recv(fd, buffer.data(), buffer.size(), 0);
+  if (size < 0 && errno == EAGAIN) return transient(not_answering(fd, socket));
   if (size < 0) return no_answer(socket, "receive");
   if (static_cast<std::size_t>(size) < sizeof(header))
     return transient(fmt::format("{}: the fast path closed the connection", socket));
@@ -73,6 +79,18 @@ Result<bool> receive_rows(int fd, const std::string& socket, std::string& rows) 
 }
 
 }  // namespace
+
+std::string not_answering(int fd, const std::string& socket) {
+  // Of a connection's other end: who called listen().
+  ucred peer{};
+  socklen_t size = sizeof(peer);
+  const bool known = ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid > 0;
+  const std::string pid = known ? fmt::format(" (pid {})", peer.pid) : "";
+  return fmt::format(
+      "ml2-fastpath{} at {} does not answer: it hangs or is stopped; see its state ({}) and log, then let it go on "
+      "(kill -CONT) or restart it",
+      pid, socket, known ? fmt::format("ps -o stat,wchan -p {}", peer.pid) : "ps -C ml2-fastpath -o pid,stat,wchan");
+}
 
 Result<std::string> ask_fast_path(const std::string& socket, const std::string& question,
                                   std::chrono::milliseconds timeout) {

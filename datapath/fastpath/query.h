@@ -2,7 +2,8 @@
 //
 // Where in the walk: `ml2ctl fastpath`.
 // Threading: one thread, which it blocks until the answer or the timeout.
-// Failure: Transient when no fast path answers (which socket, why), Invalid when it refuses the question.
+// Failure: Transient when no fast path answers (which socket, why; of one that is there and silent, its pid and what to do),
+//   Invalid when it refuses the question.
 // What it does not do: it changes nothing, and it does not look into the rows.
 #pragma once
 
@@ -13,6 +14,9 @@
 #include "datapath/base/result.h"
 
 namespace ml2::fastpath {
+
+// What to say of an ml2-fastpath that is there and silent. `fd`: a connection to it; -1: it took none.
+[[nodiscard]] std::string not_answering(int fd, const std::string& socket);
 
 // The answer: one JSON object per line.
 [[nodiscard]] Result<std::string> ask_fast_path(const std::string& socket, const std::string& question,

@@ -16,13 +16,17 @@
 
 #include "datapath/base/poll_loop.h"
 #include "datapath/base/text.h"
+#include "datapath/fastpath/query.h"
 
 namespace ml2::fp {
 namespace {
 
 constexpr long long kRetryMsec = 50;
-// A commit may open devices, which takes seconds for some NICs.
-constexpr long long kPatienceMsec = 60'000;
+// Of the other end's silence, before it is said. A commit may open devices, which takes seconds for some NICs; one of
+// everything opens all of them.
+constexpr std::chrono::seconds kPatience(5);
+constexpr std::chrono::seconds kPatienceWithCommit(20);
+constexpr std::chrono::seconds kPatienceWithAll(60);
 constexpr int kMessagesPerRun = 4096;
 // Reads that found another digest than was told: somebody else changes the tables meanwhile.
 constexpr int kMaxRounds = 8;
@@ -100,9 +104,13 @@ void SocketFastPath::connect() {
   std::memcpy(address.sun_path, socket_.c_str(), socket_.size() + 1);
   fd_.reset(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd_ || ::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
-    return disconnect(std::strerror(errno));
+    const bool silent = errno == EAGAIN;  // it listens, and takes none of the connections that wait for it
+    disconnect(silent ? fastpath::not_answering(-1, socket_) : std::strerror(errno));
+    status_.silent = silent;
+    return;
   }
   status_.connected = true;
+  status_.silent = false;
   status_.error.clear();
   status_.cores.clear();
   drops_due_ = true;
@@ -110,9 +118,23 @@ void SocketFastPath::connect() {
   ask(Asked::Process);
 }
 
+// The connection stays: what was sent lies in the socket, and sent again by another one it would be there twice.
+void SocketFastPath::say_silent() {
+  status_.connected = false;
+  status_.silent = true;
+  status_.error = fastpath::not_answering(fd_.get(), socket_);
+}
+
+void SocketFastPath::wait_from_now() {
+  std::chrono::milliseconds patience = kPatience;
+  if (asked_ == Asked::Commit) patience = update_.full ? kPatienceWithAll : kPatienceWithCommit;
+  deadline_ = ml2_time_msec() + patience.count();
+}
+
 void SocketFastPath::disconnect(const std::string& why) {
   fd_.reset();
   status_.connected = false;
+  status_.silent = false;
   status_.troubles.clear();
   status_.error = why;
   retry_at_ = ml2_time_msec() + kRetryMsec;
@@ -165,7 +187,7 @@ void SocketFastPath::ask(Asked what) {
     case Asked::Records: answer_to_ = send(abi::Type::Read, {}, unread_.front()); break;
     case Asked::Commit: answer_to_ = send(abi::Type::Commit); break;
   }
-  deadline_ = ml2_time_msec() + kPatienceMsec;
+  wait_from_now();
 }
 
 void SocketFastPath::flush() {
@@ -176,6 +198,7 @@ void SocketFastPath::flush() {
       return;
     }
     outgoing_.pop_front();
+    wait_from_now();  // it takes what it is sent
   }
 }
 
@@ -187,6 +210,11 @@ void SocketFastPath::receive() {
       return;
     }
     if (size == 0) return disconnect("ml2-fastpath closed the connection");
+    wait_from_now();
+    if (std::exchange(status_.silent, false)) {
+      status_.connected = true;
+      status_.error.clear();
+    }
     handle({buffer_.data(), static_cast<std::size_t>(size)});
     flush();
   }
@@ -245,7 +273,6 @@ void SocketFastPath::handle_message(const abi::Header& header, std::span<const s
 void SocketFastPath::take_rows(const abi::Header& header, std::span<const std::uint8_t> body) {
   rows_.append(body.begin(), body.end());
   if (rows_.size() > kMaxRows) return disconnect("what it says of itself has no end");
-  deadline_ = ml2_time_msec() + kPatienceMsec;
   if (header.last == 0) return;
   if (asked_ == Asked::Drops) return take_drops();
   if (asked_ == Asked::Links) return take_links(std::exchange(rows_, {}));
@@ -317,7 +344,6 @@ void SocketFastPath::take_records(const abi::Header& header, std::span<const std
       fresh_);
   if (!fits) return disconnect("the size of its records is not what was expected");
   status_.records_read += header.count;
-  deadline_ = ml2_time_msec() + kPatienceMsec;
   if (header.last == 0) return;
   Tables before;  // of this kind alone
   for_each_kind(
@@ -419,7 +445,7 @@ void SocketFastPath::run() {
   flush();
   receive();
   if (!fd_) return;
-  if (asked_ != Asked::Nothing && now >= deadline_) return disconnect("it does not answer");
+  if (asked_ != Asked::Nothing && !status_.silent && now >= deadline_) return say_silent();
   if (asked_ == Asked::Nothing && now >= ask_at_) {
     drops_due_ = true;
     ask(Asked::State);
@@ -431,7 +457,7 @@ void SocketFastPath::wait() {
   const long long now = ml2_time_msec();
   if (!fd_) return ml2_poll_timer(std::max(retry_at_ - now, 0LL));
   ml2_poll_fd(fd_.get(), outgoing_.empty() ? POLLIN : POLLIN | POLLOUT);
-  ml2_poll_timer(std::max((asked_ == Asked::Nothing ? ask_at_ : deadline_) - now, 0LL));
+  if (!status_.silent) ml2_poll_timer(std::max((asked_ == Asked::Nothing ? ask_at_ : deadline_) - now, 0LL));
   if (outcome_) ml2_poll_immediate();
 }
 

@@ -7,9 +7,10 @@
 //
 // Where in the walk: agent/main.cc makes one when [fastpath] is enabled.
 // Threading: the thread of the poll loop only.
-// Failure: a connection that cannot be made, is closed, breaks the protocol or is silent for too long is given up, said in
+// Failure: a connection that cannot be made, is closed or breaks the protocol is given up, said in
 //   status(), and made anew 50 ms later. What was read is remembered meanwhile: after a break in which nothing changed
-//   the digests say so, and nothing is read.
+//   the digests say so, and nothing is read. One that is silent for too long is said too, and kept: what was asked lies in the
+//   socket, is answered when the other end goes on, and is sent once.
 // What it does not do: it never waits for the other end. It learns of somebody else's changes, of links and of what is dropped, only
 //   when it asks, every five seconds: the protocol has no notifications.
 #pragma once
@@ -52,6 +53,8 @@ class SocketFastPath final : public FastPath {
 
   void connect();
   void disconnect(const std::string& why);
+  void say_silent();
+  void wait_from_now();
   std::uint32_t send(abi::Type type, std::span<const std::uint8_t> body = {}, abi::Kind kind = abi::Kind{0},
                      std::uint32_t count = 0);
   void flush();

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "datapath/fastpath/query.h"
 #include "tests/contract/fastpath_rigs.h"
 
 namespace ml2::fp {
@@ -271,6 +272,35 @@ TEST_P(FastPathContract, WhatAntiSpoofingDropsIsCounted) {
   EXPECT_TRUE(client_->spoofed().ports.empty());
 }
 
+// What only a process of its own can do.
+class FastPathProcess : public FastPathContract {};
+
+// It is said, nothing is taken for lost, and nothing is sent twice.
+TEST_P(FastPathProcess, OneThatHangsIsSaidAndGoesOnWhereItWas) {
+  carry_out_by(*client_, {.full = true, .put = two_ports()});
+  ASSERT_TRUE(until(*client_, [&] { return !client_->busy(); }));
+  ASSERT_TRUE(rig_->hang(true));
+  EXPECT_TRUE(until(*client_, [&] { return client_->status().silent; }));
+  const FastPathStatus hung = client_->status();
+  EXPECT_FALSE(hung.connected);
+  EXPECT_THAT(hung.error, ::testing::MatchesRegex("ml2-fastpath \\(pid [0-9]+\\) at .* does not answer: .*"));
+  EXPECT_TRUE(tables() == two_ports());
+  const auto asked = fastpath::ask_fast_path(hung.target, "show", std::chrono::milliseconds(200));
+  ASSERT_FALSE(asked);
+  EXPECT_EQ(asked.error().kind, ErrorKind::Transient);
+  EXPECT_EQ(asked.error().message, hung.error);
+
+  ASSERT_TRUE(rig_->hang(false));
+  ASSERT_TRUE(until(*client_, [&] { return client_->status().connected && !client_->busy(); }));
+  EXPECT_EQ(client_->status().error, "");
+  EXPECT_EQ(client_->status().connections, hung.connections);
+  Update delta;
+  delta.put.put(abi::Segment{.id = 6, .vni = 1001});
+  EXPECT_TRUE(carry_out_by(*client_, delta).status);
+  EXPECT_EQ(client_->status().generation, hung.generation + 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, FastPathProcess, ::testing::Values("Process"));
 INSTANTIATE_TEST_SUITE_P(Of, FastPathContract, ::testing::Values("Fake", "Server", "Process"),
                          [](const auto& backend) { return std::string(backend.param); });
 

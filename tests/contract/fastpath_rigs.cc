@@ -185,6 +185,7 @@ class ProcessRig final : public FastPathRig {
     ::waitpid(pid_, &status, 0);
     pid_ = -1;
   }
+  bool hang(bool on) override { return ::kill(pid_, on ? SIGSTOP : SIGCONT) == 0; }
 
  private:
   static constexpr const char* kProgram = ML2_BIN_DIR "/ml2-fastpath";

@@ -33,6 +33,8 @@ class FastPathRig {
   [[nodiscard]] virtual bool trouble(const std::string& /*devargs*/, const std::string& /*reason*/) { return false; }
   virtual void start() = 0;
   virtual void stop() = 0;
+  // Keeps the process from running, and lets it go on; false: no test can.
+  [[nodiscard]] virtual bool hang(bool /*on*/) { return false; }
 };
 
 [[nodiscard]] std::unique_ptr<FastPathRig> make_fake_fastpath_rig();

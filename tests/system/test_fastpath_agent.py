@@ -49,6 +49,21 @@ class FastPathAgent(FastPathLab):
         self.assertEqual(self.sent(), before)
         self.assertEqual([hypervisor.status()["fastpath"]["updates"] for hypervisor in self.lab.hypervisors], [0, 0])
 
+        # A fast path hangs: it is said, with what to do; it goes on where it was.
+        socket = os.path.join(self.lab[1].dir, "fastpath")
+        generations = self.sent()
+        self.fast_paths[1].signal(signal.SIGSTOP)
+        try:
+            problem = self.says(self.lab[1], "ml2-fastpath (pid ", "does not answer: it hangs or is stopped")
+            asked = self.lab[1].ml2ctl("--timeout", "0.5", "fastpath", "show", check=False)
+        finally:
+            self.fast_paths[1].signal(signal.SIGCONT)
+        self.saw(f"ml2-fastpath stopped: {problem}")
+        self.assertIn(f"(pid {self.fast_paths[1].pid}) at {socket} does not answer", asked.stderr)
+        self.assertNotEqual(asked.returncode, 0)
+        self.says_nothing(self.lab[1])
+        self.assertEqual(self.sent(), generations)
+
         # A fast path dies: it is filled again by itself, and forwards.
         self.fast_paths[1].signal(signal.SIGKILL)
         self.fast_paths[1].wait()
