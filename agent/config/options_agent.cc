@@ -49,8 +49,7 @@ std::vector<Option> agent_options() {
        .name = "dscp_inherit",
        .type = Bool,
        .fallback = "false",
-       .meaning = "Copy the DSCP of the inner packet to the tunnel packet; comes before dscp. Not in tunnels of the "
-                  "fast path ([fastpath] tunnel_device)"},
+       .meaning = "Copy the DSCP of the inner packet to the tunnel packet; comes before dscp"},
       {.group = kAgent,
        .name = "metrics_listen",
        .meaning =

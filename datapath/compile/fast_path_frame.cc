@@ -67,13 +67,6 @@ void FastPathCompiler::uplinks(Step& step) {
 void FastPathCompiler::tunnel_uplink(Step& step) {
   const NodeConfig& node = step.node();
   const std::optional<FastPathLink>& underlay = step.facts().underlay;
-  if (node.dscp_inherit) {
-    step.desired.waiting["fast path DSCP"] = fmt::format(
-        "[agent] dscp_inherit is true, and the fast path does not copy DSCP into the outer header: its tunnels have "
-        "DSCP {} "
-        "([agent] dscp); set dscp_inherit = false",
-        node.dscp.value_or(0));
-  }
   const std::string& host_device = step.config().host_device;
   if (!underlay) {
     tunnel_trouble_ = fmt::format("local_ip {} is not an address of this host",
@@ -264,7 +257,9 @@ std::string FastPathCompiler::vtep_record(Step& step, const Vtep& vtep, FarEnd& 
   record.id = *id;
   record.port = *tunnel_port_;
   record.ipv6 = vtep.address.is_v6() ? 1 : 0;
-  record.dscp = static_cast<std::uint8_t>(node.dscp.value_or(0));
+  // As with Open vSwitch's tos=inherit: what is not IP has 0.
+  record.dscp = static_cast<std::uint8_t>(node.dscp_inherit ? 0 : node.dscp.value_or(0));
+  record.inherit_dscp = node.dscp_inherit ? 1 : 0;
   // Over IPv6 a checksum is the rule (RFC 6935: its absence is the exception that both ends must allow).
   record.udp_checksum = node.tunnel_csum || vtep.address.is_v6() ? 1 : 0;
   record.vlan = step.config().tunnel_vlan;

@@ -85,7 +85,7 @@ inline constexpr std::size_t kSlack = Header::kSize;  // headroom that an encaps
   } else {
     ip[0] = 0x45;
     ip[1] = static_cast<std::uint8_t>(outer.dscp << 2U);
-    // Identification stays 0: with DF set it has no meaning (RFC 6864 section 4).
+    // Identification is 0: with DF set it has no meaning (RFC 6864 section 4). Without, the caller's walk writes it.
     wire::store16(ip + wire::kIpv4Fragment, outer.dont_fragment ? 0x4000 : 0);
     ip[wire::kIpv4Ttl] = outer.ttl;
     ip[wire::kIpv4Protocol] = wire::kProtocolUdp;

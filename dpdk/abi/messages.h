@@ -18,7 +18,7 @@
 // Several messages may share a packet (Header::next), so that a small batch costs one system call at each end, and many small ones
 // little more. Who sends such a packet is answered in such packets; others get a packet for each answer.
 //
-// The layout changes only with kVersion.
+// The layout changes only with kVersion. A reserved byte may get a meaning without it, if 0 stays what was done before.
 #pragma once
 
 #include <algorithm>
@@ -156,7 +156,8 @@ struct Vtep {
   std::uint16_t vlan = 0;
   std::uint16_t udp_port = 0;        // 0: 4789
   std::uint8_t allow_fragments = 0;  // 1: DF is not set
-  std::uint8_t reserved[3] = {};
+  std::uint8_t inherit_dscp = 0;     // 1: of an IP frame the outer DSCP is its own; `dscp` is of the others
+  std::uint8_t reserved[2] = {};
   std::uint8_t source_mac[6] = {};
   std::uint8_t next_hop_mac[6] = {};
   std::uint16_t reserved2 = 0;

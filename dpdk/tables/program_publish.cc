@@ -89,7 +89,10 @@ void Program::publish_vtep(std::uint16_t id) {
   const int room = ports_.at(record.port).mtu -
                    static_cast<int>((outer.ipv6 ? vxlan::kOverheadV6 : vxlan::kOverheadV4) - wire::kEthernetLength);
   output->max_frame = static_cast<std::uint16_t>(std::max(room, 0));
-  output->plain_frame = outer.ipv6 || outer.udp_checksum ? std::uint16_t{0} : output->max_frame;
+  output->inherit_dscp = record.inherit_dscp != 0;
+  output->identify = !outer.ipv6 && !outer.dont_fragment;
+  output->unusual = outer.ipv6 || outer.udp_checksum || output->inherit_dscp || output->identify;
+  output->plain_frame = output->unusual ? std::uint16_t{0} : output->max_frame;
   replace(tables_->outputs[it->second], static_cast<const Output*>(output.release()));
 }
 

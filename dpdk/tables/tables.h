@@ -40,7 +40,7 @@ inline constexpr std::uint16_t kFromTunnel = 0xfffe;
 struct alignas(64) Output {
   // What the outputs of one uplink have in common, as VTEPs do: 8 bytes that are compared as one word (way_out()).
   PortIndex port = kNoPort;
-  std::uint16_t plain_frame = 0;  // `max_frame`, but 0 where what is put before it is not the usual: IPv6, a checksum
+  std::uint16_t plain_frame = 0;  // `max_frame`, but 0 where what is put before it is not the usual (`unusual`)
   std::uint16_t tag_raw = 0;      // 802.1Q tag in wire order as it is stored, 0: untagged
   std::uint8_t added = 0;         // the outer header's length
   bool tunnel = false;
@@ -50,8 +50,11 @@ struct alignas(64) Output {
   std::uint16_t refuses = kNoPort;  // `port`, or of a tunnel kFromTunnel
   std::uint16_t max_frame = 0;      // longest frame, as it is before tag or outer header, that may leave here
   std::uint16_t headroom = 0;       // what it needs before the frame; all tunnels the same, and all others
-  std::uint8_t gap[6] = {};         // so that the header's IPv4 part is a cache line of its own
-  vxlan::Header header;             // of a tunnel
+  bool unusual = false;             // of a tunnel: over IPv6, or with one of the next, or with a UDP checksum
+  bool inherit_dscp = false;        // the outer DSCP is the inner frame's
+  bool identify = false;     // over IPv4 and without DF: each packet has an Identification (RFC 6864 section 4)
+  std::uint8_t gap[3] = {};  // so that the header's IPv4 part is a cache line of its own
+  vxlan::Header header;      // of a tunnel
 
   [[nodiscard]] ML2_INLINE std::uint64_t way_out() const {
     return wire::load_raw<std::uint64_t>(reinterpret_cast<const std::uint8_t*>(this));

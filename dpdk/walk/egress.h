@@ -123,15 +123,59 @@ ML2_INLINE void push_tag(Frame& frame, std::uint16_t tag_raw) {
   frame.headroom = static_cast<std::uint16_t>(frame.headroom - wire::kVlanLength);
 }
 
-// Over IPv6, or with a checksum over the whole frame: apart, so that the usual way keeps its registers.
-[[gnu::noinline]] inline void encapsulate_other(Frame& frame, const vxlan::Header& header, std::uint32_t vni) {
+// The DSCP of an IPv4 or IPv6 frame, behind up to two tags; of another, kNoDscp.
+inline constexpr std::uint32_t kNoDscp = 64;
+inline std::uint32_t dscp_of(const std::uint8_t* data, std::size_t length) {
+  std::size_t ip = wire::kEthernetLength;
+  for (int tags = 0;; ++tags) {
+    if (length < ip + 2) return kNoDscp;
+    const std::uint16_t type = wire::load16(data + ip - 2);
+    const std::uint16_t first = wire::load16(data + ip);
+    if (type == wire::kTypeIpv4) return (first >> 2U) & 0x3fU;
+    if (type == wire::kTypeIpv6) return (first >> 6U) & 0x3fU;
+    if (tags == 2 || (type != wire::kTypeVlan && type != wire::kTypeServiceVlan)) return kNoDscp;
+    ip += wire::kVlanLength;
+  }
+}
+
+// The two bits of ECN stay 0: an inner frame's congestion marks are not changed on the way (RFC 6040, compatibility mode).
+template <bool kIpv6>
+inline void set_dscp(std::uint8_t* ip, std::uint32_t dscp) {
+  if constexpr (kIpv6) {
+    wire::store32(ip, (wire::load32(ip) & ~0x0ff00000U) | dscp << 22U);
+  } else {
+    ip[1] = static_cast<std::uint8_t>(dscp << 2U);
+  }
+}
+
+// What of an `unusual` output differs from frame to frame. It is in no UDP checksum's pseudo-header.
+template <bool kIpv6>
+inline void complete_ip(const Output& output, std::uint8_t* ip, std::uint32_t dscp, std::uint16_t identification) {
+  if (dscp != kNoDscp) set_dscp<kIpv6>(ip, dscp);
+  if constexpr (!kIpv6) {
+    if (output.identify) wire::store16(ip + wire::kIpv4Identification, identification);
+    wire::store_raw(ip + wire::kIpv4Checksum, std::uint16_t{0});
+    wire::store_raw(ip + wire::kIpv4Checksum, wire::checksum_fold(wire::checksum_add(0, ip, wire::kIpv4Length)));
+  }
+}
+
+// An `unusual` output: apart, so that the usual way keeps its registers.
+[[gnu::noinline]] inline void encapsulate_other(const Context& context, Frame& frame, OutputIndex index,
+                                                const Output& output, std::uint32_t vni) {
+  // Identification counts per VTEP, as RFC 6864 section 4.3 wants it; each worker begins at another number.
+  const std::uint64_t number =
+      context.counters.outputs[index].packets + (reinterpret_cast<std::uintptr_t>(&context.counters) >> 12U);
+  const vxlan::Header& header = output.header;
   const auto udp_source = static_cast<std::uint16_t>(udp_source_of(frame));
+  const std::uint32_t dscp = output.inherit_dscp ? dscp_of(frame.data, frame.length) : kNoDscp;
   std::uint8_t* const at = frame.data - header.length;
   std::memcpy(frame.data - vxlan::Header::kSize, header.bytes, vxlan::Header::kSize);
   if (header.ipv6) {
     vxlan::patch<true>(header, at, frame.length, udp_source, vni);
+    complete_ip<true>(output, at + header.ip_offset, dscp, 0);
   } else {
     vxlan::patch<false>(header, at, frame.length, udp_source, vni);
+    complete_ip<false>(output, at + header.ip_offset, dscp, static_cast<std::uint16_t>(number));
   }
   frame.data = at;
   frame.length += header.length;
@@ -144,8 +188,8 @@ ML2_INLINE void put_before(Context& context, Frame& frame, OutputIndex index, co
   bump(context.counters.outputs[index], 1, frame.length);
   frame.port = output.port;
   if (output.tunnel) {
-    if (output.header.ipv6 || output.header.udp_checksum) {
-      encapsulate_other(frame, output.header, segment.vni);
+    if (output.unusual) {
+      encapsulate_other(context, frame, index, output, segment.vni);
     } else {
       encapsulate(frame, output.header, output.added, segment.vni);
     }

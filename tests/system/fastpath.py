@@ -58,11 +58,12 @@ def attachment(port_id, segment_id, vlan=0):
     return struct.pack("=HHHH", port_id, segment_id, vlan, 0)
 
 
-def vtep(id, port_id, local, remote, source_mac, next_hop, udp_checksum=None, vlan=0, ttl=64, dscp=0):
+def vtep(id, port_id, local, remote, source_mac, next_hop, udp_checksum=None, vlan=0, ttl=64, dscp=0,
+         allow_fragments=0, inherit_dscp=0):
     v6, ours = address(local)
     _, theirs = address(remote)
-    return struct.pack("=HHBBBBHHB3x6s6sHH16s16s", id, port_id, v6, ttl, dscp, v6 if udp_checksum is None else udp_checksum,
-                       vlan, 0, 0, mac(source_mac), mac(next_hop), 0, 0, ours, theirs)
+    return struct.pack("=HHBBBBHHBB2x6s6sHH16s16s", id, port_id, v6, ttl, dscp, v6 if udp_checksum is None else udp_checksum,
+                       vlan, 0, allow_fragments, inherit_dscp, mac(source_mac), mac(next_hop), 0, 0, ours, theirs)
 
 
 def flood(segment_id, vtep_id):

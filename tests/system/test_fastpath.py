@@ -63,6 +63,32 @@ class FastPathConformance(unittest.TestCase):
             self.assertEqual(fast_path.stop(), 0)
         return {id: [bytes(frame) for frame in self.scapy.rdpcap(path(f"out{id}.pcap"))] for id in frames}, drops
 
+    def test_dscp_and_identification_of_the_outer_header(self):
+        s, VXLAN = self.scapy, self.VXLAN
+        frames = [bytes(s.Ether(dst=REMOTE, src=VM) / s.IP(src="10.0.0.1", dst="10.0.0.2", tos=0xb9) / s.UDP() / b"one"),
+                  bytes(s.Ether(dst=REMOTE, src=VM) / s.IPv6(src="2001:db8:1::1", dst="2001:db8:1::2", tc=0x28) / s.UDP()),
+                  bytes(s.Ether(dst=REMOTE, src=VM, type=0x88b5) / (b"neither" * 9)),
+                  bytes(s.Ether(dst=REMOTE6, src=VM) / s.IP(src="10.0.0.1", dst="10.0.0.3", tos=0xb8) / s.UDP() / b"two")]
+        out, drops = self.through({1: frames, 9: [], 10: []}, {
+            "port": {1: lambda d: port(1, d), 9: lambda d: port(9, d, kind=TAGGED, local="192.0.2.1", hw=OURS, mtu=1600),
+                     10: lambda d: port(10, d, kind=TAGGED, local="2001:db8::1", hw=OURS, mtu=1600)},
+            "segment": [segment(5, 1000)], "attachment": [attachment(1, 5)],
+            "vtep": [vtep(7, 9, "192.0.2.1", "192.0.2.2", OURS, NEXT_HOP, dscp=10, allow_fragments=1, inherit_dscp=1),
+                     vtep(8, 10, "2001:db8::1", "2001:db8::2", OURS, NEXT_HOP, dscp=10, inherit_dscp=1)],
+            "fdb": [fdb(REMOTE, 5, 0, 7), fdb(REMOTE6, 5, 0, 8)]})
+        self.assertEqual(drops, {})
+        packets = [s.Ether(packet) for packet in out[9]]
+        self.assertEqual([packet[s.IP].tos for packet in packets], [0xb8, 0x28, 40])  # the DSCP, without ECN
+        self.assertEqual([bytes(packet[VXLAN].payload) for packet in packets], frames[:3])
+        first = packets[0][s.IP].id
+        self.assertEqual([(packet[s.IP].id - first) % 65536 for packet in packets], [0, 1, 2])
+        for packet in packets:
+            again = packet.copy()
+            del again[s.IP].chksum
+            self.assertEqual(bytes(again), bytes(packet))
+            self.assertEqual(str(packet[s.IP].flags), "")
+        self.assertEqual([s.Ether(packet)[s.IPv6].tc for packet in out[10]], [0xb8])
+
     def test_every_tunnel_and_tag_type_agrees_with_scapy(self):
         s, VXLAN = self.scapy, self.VXLAN
         inner = lambda to, source, n=18: bytes(s.Ether(dst=to, src=source) / s.IP(src="10.0.0.1", dst="10.0.0.2") /

@@ -126,19 +126,16 @@ TEST(CompileFastPath, TheHostsEndOfTheNicIsAWire) {
   EXPECT_EQ(ports.at("net_up").peer, ports.at("net_tap_host").id);
 }
 
-TEST(CompileFastPath, WhatItDoesNotInheritIsSaid) {
+TEST(CompileFastPath, DscpIsGivenOrInherited) {
   Node node;
-  node.step();
-  EXPECT_FALSE(node.desired.waiting.contains("fast path DSCP"));
-  node.intent.node.dscp_inherit = true;
   node.intent.node.dscp = 10;
   node.step();
-  EXPECT_THAT(node.desired.waiting, Contains(Pair("fast path DSCP", HasSubstr("its tunnels have DSCP 10"))));
   EXPECT_EQ(node.tables.vteps.begin()->second.dscp, 10);
-  // Open vSwitch's do.
-  node.intent.node.fast_path.tunnel_device.clear();
+  EXPECT_EQ(node.tables.vteps.begin()->second.inherit_dscp, 0);
+  node.intent.node.dscp_inherit = true;
   node.step();
-  EXPECT_FALSE(node.desired.waiting.contains("fast path DSCP"));
+  EXPECT_EQ(node.tables.vteps.begin()->second.dscp, 0);
+  EXPECT_EQ(node.tables.vteps.begin()->second.inherit_dscp, 1);
 }
 
 // Its other end, which is to have local_ip, may be an interface that is made when the device is opened.

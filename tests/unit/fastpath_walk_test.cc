@@ -114,6 +114,47 @@ TEST_P(WalkTest, TheOuterHeaderSaysWhatTheVtepSays) {
   expect_sums(out.bytes);
 }
 
+// With DF set it has no meaning; without, fragments of two packets must not be taken for one (RFC 6864).
+TEST_P(WalkTest, WhatMayBeFragmentedIsNumbered) {
+  const Bytes frame = ipv4_frame(kRemote, kVm1);
+  EXPECT_EQ(wire::load16(rig_.one(1, frame).bytes.data() + 18), 0);
+  batch_.vteps.put[0].allow_fragments = 1;
+  apply();
+  const Out first = rig_.one(1, frame);
+  const Out second = rig_.one(1, frame);
+  expect_sums(first.bytes);
+  expect_sums(second.bytes);
+  EXPECT_EQ(wire::load16(first.bytes.data() + 20), 0);
+  EXPECT_EQ(static_cast<std::uint16_t>(wire::load16(first.bytes.data() + 18) + 1),
+            wire::load16(second.bytes.data() + 18));
+}
+
+TEST_P(WalkTest, TheOuterDscpIsTheInnerOne) {
+  for (const std::uint8_t checksum : {std::uint8_t{0}, std::uint8_t{1}}) {
+    batch_.vteps.put[0].dscp = 10;
+    batch_.vteps.put[0].inherit_dscp = 1;
+    batch_.vteps.put[0].udp_checksum = checksum;
+    apply();
+    Bytes frame = ipv4_frame(kRemote, kVm1);
+    frame[15] = 46 << 2 | 1;  // with a mark of ECN, which stays within
+    Out out = rig_.one(1, frame);
+    EXPECT_EQ(out.bytes[15], 46 << 2);
+    expect_sums(out.bytes);
+    EXPECT_TRUE(std::equal(frame.begin(), frame.end(), out.bytes.begin() + 50));
+    // Neither IPv4 nor IPv6: what the VTEP says.
+    wire::store16(frame.data() + 12, 0x88b5);
+    out = rig_.one(1, frame);
+    EXPECT_EQ(out.bytes[15], 10 << 2);
+    expect_sums(out.bytes);
+    // Traffic class 46 << 2 in an IPv6 header.
+    wire::store16(frame.data() + 12, wire::kTypeIpv6);
+    wire::store16(frame.data() + 14, 0x6b80);
+    out = rig_.one(1, frame);
+    EXPECT_EQ(out.bytes[15], 46 << 2);
+    expect_sums(out.bytes);
+  }
+}
+
 TEST_P(WalkTest, AFlowKeepsItsUdpPortAndFlowsDiffer) {
   std::map<std::uint16_t, int> ports;
   for (int i = 0; i < 256; ++i) {
