@@ -85,7 +85,9 @@ std::vector<Option> fast_path_options() {
            "Which ports it serves, of those that are not plugged into the integration bridge: vhostuser: those bound "
            "with vif_type vhostuser, and normal ports are bound so here; all: besides, every port whose kernel "
            "device (tap and the first 11 characters of the port's id) is on this host, and normal ports are bound "
-           "with vif_type tap here",
+           "with vif_type tap here. Debian's DPDK has room for 32 devices, NICs included (RTE_MAX_ETHPORTS): the "
+           "ports "
+           "beyond stay DOWN, and status says so",
        .choices = {"vhostuser", "all"}},
       {.group = kGroup,
        .name = "vhostuser_mode",
