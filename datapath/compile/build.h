@@ -39,6 +39,7 @@ struct PhysicalNetwork {
 struct UnmappedBridge {
   std::string bridge;
   bool joined = false;  // to the integration bridge; frames may still pass
+  bool parted = false;  // by the rows; Facts::settled alone says whether it is joined
   std::optional<OfPort> int_ofport;
   std::optional<OfPort> phy_ofport;
 };

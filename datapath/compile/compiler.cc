@@ -164,7 +164,9 @@ bool Compiler::compile_units(Build& build, const Claims& claims, const Wiring& w
 
 bool Compiler::update_some(const Intent& intent, const IntentChanges& intent_changes, const Facts& facts,
                            const FactsChanges& facts_changes, DesiredChanges& changes) {
-  if (intent_changes.all || facts_changes.all || (facts_changes.settled && !frame_.unmapped.empty())) return false;
+  if (intent_changes.all || facts_changes.all) return false;
+  // A bridge without our ports, which others' flows keep from being given back, waits for no rows.
+  if (facts_changes.settled && std::ranges::any_of(frame_.unmapped, &UnmappedBridge::parted)) return false;
   std::set<Uuid> dirty = intent_changes.ports;
   StaleSegments segments;
   std::set<IpAddress> vteps;  // that concern the fast path

@@ -71,7 +71,8 @@ void compile_unmapped(Build& build) {
     if (int_side != build.facts.interfaces.end() && int_side->second.owned &&
         int_side->second.bridge == integration) {
       unmapped.int_ofport = int_side->second.ofport;
-      unmapped.joined = fact.peer != kNoPeer || int_side->second.peer != kNoPeer || !build.facts.settled;
+      unmapped.parted = fact.peer == kNoPeer && int_side->second.peer == kNoPeer;
+      unmapped.joined = !unmapped.parted || !build.facts.settled;
     }
     if (unmapped.joined) {
       build.desired.ports.insert_or_assign(int_port, patch(integration, kNoPeer));

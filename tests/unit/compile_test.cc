@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "datapath/compile/compiler.h"
 #include "datapath/openflow/cookie.h"
 
 namespace ml2 {
@@ -409,6 +410,47 @@ TEST(Compile, PatchPortsWaitForTheirNumbers) {
   EXPECT_EQ(desired.port_states.at(uuid(1)).waiting,
             "ovs-vswitchd has not assigned OpenFlow ports to int-br-ex and phy-br-ex yet");
   EXPECT_EQ(desired.vifs.at("tap1").tag, 1);
+}
+
+// How often everything is made anew when ovs-vswitchd has rows to carry out, and has carried them out.
+std::uint64_t from_nothing_by_settling(Facts f) {
+  const Intent i = intent();
+  Compiler compiler([](const of::FlowKey& key, const of::FlowBody& body) { return std::pair(key, body); });
+  IntentChanges first;
+  first.all = true;
+  compiler.update(i, first, f, {});
+  const std::uint64_t before = compiler.from_nothing();
+  FactsChanges changes;
+  changes.settled = true;
+  for (const bool settled : {false, true}) {
+    f.settled = settled;
+    compiler.update(i, {}, f, changes);
+    EXPECT_THAT(differences(compiler.desired(), compile(i, f)), IsEmpty()) << "settled: " << settled;
+  }
+  return compiler.from_nothing() - before;
+}
+
+TEST(Compile, ABridgeThatCannotBeGivenBackWaitsForNoRows) {
+  Facts f = facts();
+  f.bridges["br-ex"] = "3";
+  f.taken_bridges = {"br-ex"};
+  EXPECT_EQ(from_nothing_by_settling(f), 0U);
+}
+
+TEST(Compile, OneThatIsPartedDoes) {
+  Facts f = facts();
+  f.bridges["br-ex"] = "3";
+  f.taken_bridges = {"br-ex"};
+  for (const auto& [name, bridge] : {std::pair("int-br-ex", "br-int"), std::pair("phy-br-ex", "br-ex")}) {
+    InterfaceFact& fact = f.interfaces[name];
+    fact.port = name;
+    fact.owned = true;
+    fact.bridge = bridge;
+    fact.type = "patch";
+    fact.ofport = OfPort::make(7);
+    fact.peer = kNoPeer;
+  }
+  EXPECT_EQ(from_nothing_by_settling(f), 2U);
 }
 
 TEST(Facts, FromRows) {
