@@ -433,7 +433,7 @@ void Reconciler::set_process_problem(std::string sentence) {
 
 void Reconciler::find_problems() {
   problems_moved_ = false;
-  std::set<std::string> problems;
+  std::set<std::string> problems(plan_.stays.begin(), plan_.stays.end());
   if (!process_problem_.empty()) problems.insert(process_problem_);
   for (const auto& [object, reason] : desired().waiting) problems.insert(fmt::format("{}: {}", object, reason));
   for (const auto& [interface, port] : desired().strangers) {

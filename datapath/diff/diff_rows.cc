@@ -224,6 +224,7 @@ class RowDiff {
     const std::size_t before = operations().size();
     if (others && fail_mode_given_back(row, bridge) != row.fail_mode) {
       note_bridge(row, bridge);
+      if (!bridge.keep_fail_mode) plan_.stays.push_back(stays_for_others_flows(row));  // --cleanup says it itself
     } else {
       GivenBack back = give_back(row, bridge);
       update("Bridge", row.uuid, std::move(back.columns));

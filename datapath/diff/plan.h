@@ -34,6 +34,8 @@ struct Plan {
   std::map<std::string, of::Bundle> bundles;  // by bridge name
   // What was held back until something else is done or read ("delete of port vxlan-0a000002: flows still use it").
   std::vector<std::string> held;
+  // What stays as it is for the sake of what is not ours, and what the operator can do: problems; nothing waits for it.
+  std::vector<std::string> stays;
   // Objects that are not as they shall be yet: cookies of flows to add, change or delete (or that a bridge which has
   // not been read shall have), names of Port rows to write. A port is wired when neither its own nor its segment's
   // cookie, nor its Port row, is here.

@@ -1,5 +1,7 @@
 #include "datapath/diff/taken_bridge.h"
 
+#include <fmt/format.h>
+
 #include <string_view>
 
 #include "datapath/diff/parts.h"
@@ -35,6 +37,16 @@ std::string fail_mode_given_back(const BridgeRow& row, const DesiredBridge& brid
   if (row.fail_mode != bridge.fail_mode) return row.fail_mode;
   const auto noted = row.external_ids.find(was(kFailMode));
   return noted == row.external_ids.end() ? bridge.fail_mode_before : noted->second;
+}
+
+// No number of flows: a sentence that changes with them would be a new problem each time.
+std::string stays_for_others_flows(const BridgeRow& row) {
+  return fmt::format(
+      "bridge {0} is in bridge_mappings no more and keeps fail_mode={1}: there are flows on it that are not ours, "
+      "and "
+      "ovs-vswitchd deletes them when fail_mode changes; delete them (ovs-ofctl dump-flows {0} shows them) and it is "
+      "given back, or, to keep it as it is: ovs-vsctl remove Bridge {0} external_ids {2}",
+      row.name, row.fail_mode, kTakenKey);
 }
 
 GivenBack give_back(const BridgeRow& row, const DesiredBridge& bridge) {

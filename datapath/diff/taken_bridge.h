@@ -26,6 +26,9 @@ namespace ml2 {
 // somebody's choice and stays.
 [[nodiscard]] std::string fail_mode_given_back(const ovsdb::BridgeRow& row, const DesiredBridge& bridge);
 
+// For the operator: why a physical bridge that is mapped no more is not given back (Plan::stays).
+[[nodiscard]] std::string stays_for_others_flows(const ovsdb::BridgeRow& row);
+
 struct GivenBack {
   ovsdb::Columns columns;         // of the row
   ovsdb::StringMap other_config;  // to be set

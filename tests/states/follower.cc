@@ -101,6 +101,7 @@ void Follower::follow(const Intent& intent, const ovsdb::Vswitch& vswitch, const
   EXPECT_EQ(followed.links.operations.size(), plan.links.operations.size());
   EXPECT_EQ(followed.ovsdb.comment, plan.ovsdb.comment);
   EXPECT_EQ(followed.held, plan.held);
+  EXPECT_EQ(followed.stays, plan.stays);
   EXPECT_EQ(followed.pending_ports, plan.pending_ports);
   EXPECT_EQ(followed.set_ports, plan.set_ports);
   EXPECT_EQ(followed.pending_cookies, plan.pending_cookies);

@@ -9,7 +9,9 @@
 namespace ml2::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -128,11 +130,28 @@ TEST_F(TakenBridge, ItKeepsOthersFlows) {
   EXPECT_TRUE(world.ovs.flows("br-ex").contains(of::FlowKey{}));
   EXPECT_FALSE(world.ovs.vswitch().ports.contains("phy-br-ex"));
   EXPECT_TRUE(world.planned().empty());
+  EXPECT_THAT(world.planned().stays,
+              ElementsAre(AllOf(HasSubstr("bridge br-ex is in bridge_mappings no more and keeps fail_mode=secure"),
+                                HasSubstr("ovs-ofctl dump-flows br-ex"),
+                                HasSubstr("ovs-vsctl remove Bridge br-ex external_ids ml2-taken-as"))));
   // ovs-vswitchd itself has let go of them: now nothing is in the way.
   world.ovs.restart();
   world.converge();
+  EXPECT_THAT(world.planned().stays, IsEmpty());
   EXPECT_EQ(settings(br_ex()), before);
   EXPECT_EQ(world.ovs.flows("br-ex"), kDefault);
+}
+
+TEST_F(TakenBridge, AnOperatorWhoKeepsBothIsLeftAlone) {
+  world.become(mapped());
+  world.ovs.flows("br-ex")[kStranger] = kStrangersFlow;
+  world.become(unmapped());
+  world.ovs.bridge("br-ex").external_ids.erase("ml2-taken-as");  // as the problem says
+  EXPECT_TRUE(world.planned().empty());
+  EXPECT_THAT(world.planned().stays, IsEmpty());
+  EXPECT_EQ(br_ex().fail_mode, "secure");
+  EXPECT_TRUE(world.ovs.flows("br-ex").contains(kStranger));
+  EXPECT_TRUE(world.ovs.flows("br-ex").contains(of::FlowKey{}));
 }
 
 TEST_F(TakenBridge, CleanupGivesItBack) {

@@ -53,6 +53,15 @@ class Wired : public ::testing::Test {
     EXPECT_EQ(node_.agent().port_reports().at(kPort).status, intent::PortStatus::Active)
         << node_.agent().port_reports().at(kPort).reason;
   }
+  void restart_unmapped() {
+    Intent unmapped = intent_with_port();
+    unmapped.node.bridge_mappings.clear();
+    node_.set_node(unmapped.node);
+    node_.source().set(unmapped);
+    node_.start_agent();
+    node_.run(20);
+    expect_converged();
+  }
 
   FakeNode node_;
 };
@@ -237,15 +246,21 @@ TEST_F(Wired, ALostReplyOfTheDatabaseDoesNotDoubleAnything) {
 
 TEST_F(Wired, ABridgeThatIsNoLongerMappedIsPartedAfterARestart) {
   ASSERT_TRUE(node_.agent().vswitch().ports.contains("phy-br-ex"));
-  Intent unmapped = intent_with_port();
-  unmapped.node.bridge_mappings.clear();
-  node_.set_node(unmapped.node);
-  node_.source().set(unmapped);
-  node_.start_agent();
-  node_.run(20);
-  expect_converged();
+  restart_unmapped();
   EXPECT_FALSE(node_.agent().vswitch().ports.contains("phy-br-ex"));
   EXPECT_FALSE(node_.agent().vswitch().ports.contains("int-br-ex"));
+}
+
+TEST_F(Wired, ABridgeThatOthersFlowsKeepIsAProblemUntilTheyGo) {
+  const of::FlowKey strangers{3, 7, "ip"};
+  node_.of_switch("br-ex").put(strangers, {.actions = "drop", .cookie = 0x77});
+  restart_unmapped();
+  EXPECT_THAT(node_.agent().problems(), Contains(HasSubstr("no more and keeps fail_mode=secure")));
+  node_.of_switch("br-ex").remove(strangers);
+  node_.run();
+  expect_converged();
+  EXPECT_NE(node_.agent().vswitch().bridges.at("br-ex").fail_mode, "secure");
+  EXPECT_THAT(node_.agent().problems(), Not(Contains(HasSubstr("br-ex"))));
 }
 
 TEST_F(Wired, AnUnpluggedPortIsDownWithTheReasonAndItsFlowsGo) {
