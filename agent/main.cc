@@ -356,14 +356,15 @@ void Agent::loop(control::Notify& notify) {
   notify.send("READY=1");
   while (true) {
     read_signals();
+    heap::give_back_at_once(true);  // an answer with all ports is large, and the next may be asked for in days
     control_->run();
     if (exit_) {
       notify.send("STOPPING=1");
       return;
     }
+    // Much to read frees pages only to take them again.
+    heap::give_back_at_once(trim_at_.has_value());
     reconciler_->run();
-    // Reading a great deal frees pages only to take them again; what is freed later may lie idle for days.
-    heap::give_back_at_once(reconciler_->in_sync());
     give_memory_back();
     commands_->run();
     run_metrics();
