@@ -9,6 +9,8 @@
 // What it does not do: no kernel devices of its own: a net_tap device makes its interface, and the operator names it.
 #pragma once
 
+#include <rte_ethdev.h>
+
 #include <atomic>
 #include <map>
 #include <memory>
