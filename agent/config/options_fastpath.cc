@@ -86,8 +86,7 @@ std::vector<Option> fast_path_options() {
            "with vif_type vhostuser, and normal ports are bound so here; all: besides, every port whose kernel "
            "device (tap and the first 11 characters of the port's id) is on this host, and normal ports are bound "
            "with vif_type tap here. Debian's DPDK has room for 32 devices, NICs included (RTE_MAX_ETHPORTS): the "
-           "ports "
-           "beyond stay DOWN, and status says so",
+           "ports beyond stay DOWN, and status says so",
        .choices = {"vhostuser", "all"}},
       {.group = kGroup,
        .name = "vhostuser_mode",

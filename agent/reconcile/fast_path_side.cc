@@ -100,10 +100,10 @@ std::vector<unsigned> sorted(std::vector<unsigned> numbers) {
 bool FastPathSide::run() {
   if (!enabled()) return false;
   fast_path_->run();
+  const fp::FastPathStatus status = fast_path_->status();
   const bool has_tables = fast_path_->tables() != nullptr;
   if (has_tables != had_tables_) {
     had_tables_ = has_tables;
-    const fp::FastPathStatus status = fast_path_->status();
     const std::string text = has_tables ? fmt::format("its tables have been read: generation {}, {}",
                                                       status.generation, fp::summary(*fast_path_->tables()))
                                         : "the connection to ml2-fastpath is lost: " + status.error;
@@ -111,8 +111,8 @@ bool FastPathSide::run() {
     journal_.add(Event::Kind::Connection, kSubject, text);
     if (has_tables) back_off_.succeeded();
   }
-  const bool silence_moved = take_silence();
-  const bool links_moved = take_troubles() || silence_moved;
+  const bool silence_moved = take_silence(status);
+  const bool links_moved = take_troubles(status) || silence_moved;
   auto outcome = fast_path_->take_outcome();
   if (!outcome) return links_moved;
   in_flight_ = false;
@@ -140,8 +140,7 @@ bool FastPathSide::run() {
 }
 
 // That it hangs, or goes on; true: problems() says something else.
-bool FastPathSide::take_silence() {
-  const fp::FastPathStatus status = fast_path_->status();
+bool FastPathSide::take_silence(const fp::FastPathStatus& status) {
   if (status.silent == silent_) return false;
   silent_ = status.silent;
   const std::string text = silent_ ? status.error : "ml2-fastpath answers again, or is gone";
@@ -151,9 +150,8 @@ bool FastPathSide::take_silence() {
 }
 
 // NICs of which the link has gone or come; true: problems() says something else.
-bool FastPathSide::take_troubles() {
-  fp::FastPathStatus status = fast_path_->status();
-  std::map<std::string, std::string> now = std::move(status.troubles);
+bool FastPathSide::take_troubles(const fp::FastPathStatus& status) {
+  const std::map<std::string, std::string>& now = status.troubles;
   if (now == troubles_) return false;
   if (!status.connected) {  // nobody says how they are
     troubles_.clear();
@@ -168,7 +166,7 @@ bool FastPathSide::take_troubles() {
     if (!now.contains(device))
       journal_.add(Event::Kind::Connection, kSubject, fmt::format("device {}: no trouble any more", device));
   }
-  troubles_ = std::move(now);
+  troubles_ = now;
   return true;
 }
 

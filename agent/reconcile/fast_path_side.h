@@ -64,8 +64,8 @@ class FastPathSide {
   [[nodiscard]] fp::FastPathStatus status() const { return enabled() ? fast_path_->status() : fp::FastPathStatus(); }
 
  private:
-  [[nodiscard]] bool take_silence();
-  [[nodiscard]] bool take_troubles();
+  [[nodiscard]] bool take_silence(const fp::FastPathStatus& status);
+  [[nodiscard]] bool take_troubles(const fp::FastPathStatus& status);
   void send(const fp::Update& update);
   void make_links(const nl::Batch& links);
   void resolve(const std::map<NextHop, bool>& next_hops);

@@ -19,9 +19,9 @@ constexpr std::uint32_t kMonitor = 1;     // our only flow monitor's id on a con
 constexpr std::size_t kMaxQueued = 500;   // messages given to the socket's queue at a time
 constexpr int kWireVersion = 5;           // OpenFlow 1.4
 constexpr std::size_t kMaxPerRun = 1000;  // messages read in one run(), so that other bridges get their turn
-// The bridges of one ovs-vswitchd are asked in one pass: one that would be asked this soon is asked already.
-constexpr long long kTogether =
-    1000;  // ms, and at most a fifth of the quiet: an answer must not bring the next question
+// The bridges of one ovs-vswitchd are asked in one pass: one that would be asked this soon is asked already. At most a
+// fifth of the quiet: an answer must not bring the next question.
+constexpr long long kTogether = 1000;  // ms
 
 }  // namespace
 

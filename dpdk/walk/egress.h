@@ -153,6 +153,7 @@ template <bool kIpv6>
 inline void complete_ip(const Output& output, std::uint8_t* ip, std::uint32_t dscp, std::uint16_t identification) {
   if (dscp != kNoDscp) set_dscp<kIpv6>(ip, dscp);
   if constexpr (!kIpv6) {
+    if (dscp == kNoDscp && !output.identify) return;  // patch() has made the checksum
     if (output.identify) wire::store16(ip + wire::kIpv4Identification, identification);
     wire::store_raw(ip + wire::kIpv4Checksum, std::uint16_t{0});
     wire::store_raw(ip + wire::kIpv4Checksum, wire::checksum_fold(wire::checksum_add(0, ip, wire::kIpv4Length)));
